@@ -1,0 +1,1 @@
+"""What was done: the hash-chained record and its verification."""

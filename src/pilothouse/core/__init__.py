@@ -1,0 +1,1 @@
+"""Values every process shares: errors, labels, times, cursors. No input or output here."""

@@ -1,0 +1,1 @@
+"""Pure ASGI layers, covering HTTP and WebSocket alike."""

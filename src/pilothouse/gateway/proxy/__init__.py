@@ -1,0 +1,1 @@
+"""Forwarding to backends that have their own API."""

@@ -1,0 +1,1 @@
+"""WebSockets: live tails."""

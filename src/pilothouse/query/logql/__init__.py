@@ -1,0 +1,1 @@
+"""LogQL: lexer, ast, parser, printer and rules, in the order things happen."""

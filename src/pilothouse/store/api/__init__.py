@@ -1,0 +1,1 @@
+"""The store's HTTP faces: Loki's API and OTLP."""

@@ -1,0 +1,1 @@
+"""Process 4: what happens without a request."""

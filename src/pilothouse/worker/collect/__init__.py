@@ -1,0 +1,1 @@
+"""Sources of lines, one file each."""
