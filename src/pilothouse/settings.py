@@ -24,6 +24,8 @@ from pilothouse.core.errors import InvalidRequest
 from pilothouse.core.times import format_span, parse_span
 
 PREFIX = "PILOTHOUSE_"
+CLIENT_VARIABLES = {PREFIX + "CONFIG", PREFIX + "URL", PREFIX + "API_KEY"}
+"""Variables that are not settings: where the file is, and what the command line needs of a remote Pilothouse."""
 
 
 class SettingsError(Exception):
@@ -157,8 +159,9 @@ class Settings(BaseModel):
         return out
 
 
-def load(environ: Mapping[str, str] = os.environ, **given: Any) -> Settings:
+def load(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
     """Read the tree. `given` wins over the environment, the environment over the file. Raises SettingsError."""
+    environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     path = Path(environ.get(PREFIX + "CONFIG", "pilothouse.toml"))
     if path.exists():
@@ -170,7 +173,7 @@ def load(environ: Mapping[str, str] = os.environ, **given: Any) -> Settings:
         raise SettingsError(f"{PREFIX}CONFIG names {path}, which does not exist")
     known = Settings.model_fields
     for key, value in environ.items():
-        if not key.startswith(PREFIX) or key == PREFIX + "CONFIG":
+        if not key.startswith(PREFIX) or key in CLIENT_VARIABLES:
             continue
         name = key.removeprefix(PREFIX).lower()
         text = value

@@ -3,6 +3,7 @@
 import calendar
 import re
 import time
+from fractions import Fraction
 
 from pilothouse.core.errors import InvalidRequest
 
@@ -64,9 +65,9 @@ def format_instant(ns: int) -> str:
 
 def parse_span(text: str, *, field: str = "duration") -> int:
     """Nanoseconds of a positive duration such as `5m`, `1h30m`, `7d`. Raises InvalidRequest naming `field`."""
-    total, at = 0.0, 0
+    total, at = 0, 0
     while match := _SPAN_PART.match(text, at):
-        total += float(match[1]) * UNITS[match[2]]
+        total += int(Fraction(match[1]) * UNITS[match[2]])
         at = match.end()
     if not text or at != len(text) or total <= 0 or total > MAX_NS:
         raise InvalidRequest(
@@ -74,7 +75,7 @@ def parse_span(text: str, *, field: str = "duration") -> int:
             code="INVALID_DURATION",
             details={"field": field},
         )
-    return int(total)
+    return total
 
 
 def format_span(ns: int) -> str:
