@@ -8,7 +8,7 @@ NPM := PATH="$(CURDIR)/$(NODE_HOME)/bin:$$PATH" $(NODE) $(CURDIR)/$(NODE_HOME)/l
 STATIC := src/pilothouse/gateway/static
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: run test unit lint fmt bench docs lock web openapi soak clean
+.PHONY: run test unit lint check-web fmt bench docs lock web openapi soak clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.ready $(STATIC)/index.html  ## start Pilothouse on 127.0.0.1:4080, data in ./var
@@ -30,6 +30,9 @@ lint: $(VENV)/.ready web/node_modules/.ready  ## style, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory check-web
+
+check-web: web/node_modules/.ready
 	cd web && $(NPM) run --silent check
 
 fmt: $(VENV)/.ready web/node_modules/.ready  ## put the code in order
