@@ -3,7 +3,7 @@
 import typer
 
 from pilothouse import __version__
-from pilothouse.cli import serve
+from pilothouse.cli import audit, doctor, logs, serve, users
 
 app = typer.Typer(
     name="pilothouse",
@@ -32,6 +32,12 @@ def root(
 app.command()(serve.serve)
 for name in ("gateway", "store", "worker"):
     app.command(name, help=f"Run the {name} alone, as a container does.")(serve.process_command(name))
+app.command()(logs.services)
+app.command()(logs.logs)
+app.command()(logs.query)
+app.add_typer(users.app, name="users")
+app.add_typer(audit.app, name="audit")
+app.command()(doctor.doctor)
 app.command(hidden=True)(serve.openapi)
 
 
