@@ -1,0 +1,1 @@
+"""What brings an older database to this version, step by step."""
