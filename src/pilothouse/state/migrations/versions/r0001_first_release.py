@@ -138,3 +138,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_hash", name="pk_refresh_tokens"),
     )
     op.create_index("ix_refresh_tokens_session_id", "refresh_tokens", ["session_id"])
+    op.execute("INSERT INTO versions (name, number) VALUES ('access', 0)")
