@@ -326,3 +326,7 @@ Expr = LogQuery | Metric
 ARITHMETIC = frozenset("+-*/%^")
 COMPARISONS = frozenset(("==", "!=", ">", ">=", "<", "<="))
 SET_OPERATIONS = frozenset(("and", "or", "unless"))
+PRECEDENCE = (
+    {"or": 0, "and": 1, "unless": 1} | dict.fromkeys(COMPARISONS, 2) | {"+": 3, "-": 3, "*": 4, "/": 4, "%": 4, "^": 5}
+)
+"""How close a binary operator binds. All group to the left but `^`."""

@@ -12,14 +12,6 @@ from pilothouse.query.logql.stages import read_stages, read_unwrap
 _RANGES = frozenset(name.upper() for name in RANGE_FUNCTIONS)
 _VECTORS = frozenset(name.upper() for name in VECTOR_FUNCTIONS)
 _COUNTED = frozenset(("topk", "bottomk", "approx_topk"))
-_LEVELS: tuple[frozenset[str], ...] = (
-    frozenset(("or",)),
-    frozenset(("and", "unless")),
-    ast.COMPARISONS,
-    frozenset("+-"),
-    frozenset("*/%"),
-)
-"""Binary operators that group to the left, loosest first; `^` groups to the right and binds closest."""
 
 
 def parse(text: str) -> ast.Expr:
@@ -52,34 +44,30 @@ def parse_selector(text: str) -> tuple[Matcher, ...]:
     return expr.matchers
 
 
-def _expr(reader: Reader, level: int = 0) -> ast.Expr:
-    if level == len(_LEVELS):
-        return _power(reader)
-    left = _expr(reader, level + 1)
-    while reader.kind in _LEVELS[level]:
-        left = _binary(reader, left, level + 1)
+def _expr(reader: Reader, loosest: int = 0) -> ast.Expr:
+    left = _primary(reader)
+    while (level := ast.PRECEDENCE.get(reader.kind, -1)) >= loosest:
+        left = _binary(reader, left, level if reader.kind == "^" else level + 1)
     return left
 
 
-def _power(reader: Reader) -> ast.Expr:
-    base = _primary(reader)
-    return _binary(reader, base, len(_LEVELS)) if reader.kind == "^" else base
-
-
-def _binary(reader: Reader, left: ast.Expr, level: int) -> ast.Expr:
+def _binary(reader: Reader, left: ast.Expr, loosest: int) -> ast.Expr:
     op = reader.operator()
     returns_bool = reader.accept("bool")
     matching = _matching(reader)
     reader.deeper()
-    right = _expr(reader, level)
+    right = _expr(reader, loosest)
     reader.shallower()
-    for side, leg in (("left", left), ("right", right)):
-        if isinstance(leg, ast.LogQuery):
-            kind = "PipelineExpr" if leg.stages else "MatchersExpr"
-            raise MeaningFault(f"unexpected type for {side} leg of binary operation ({op}): *syntax.{kind}")
-        if op in ast.SET_OPERATIONS and (value := constant(leg)) is not None:
-            raise MeaningFault(f"unexpected literal for {side} leg of logical/set binary operation ({op}): {value:.6f}")
-    return ast.BinaryOperation(op, left, right, returns_bool, matching)  # type: ignore[arg-type]
+    return ast.BinaryOperation(op, _leg("left", op, left), _leg("right", op, right), returns_bool, matching)
+
+
+def _leg(side: str, op: str, leg: ast.Expr) -> ast.Metric:
+    if isinstance(leg, ast.LogQuery):
+        kind = "PipelineExpr" if leg.stages else "MatchersExpr"
+        raise MeaningFault(f"unexpected type for {side} leg of binary operation ({op}): *syntax.{kind}")
+    if op in ast.SET_OPERATIONS and (value := constant(leg)) is not None:
+        raise MeaningFault(f"unexpected literal for {side} leg of logical/set binary operation ({op}): {value:.6f}")
+    return leg
 
 
 def _matching(reader: Reader) -> ast.Matching | None:

@@ -1,8 +1,8 @@
 """Patterns such as `<ip> - <_> "<method> <path>"`: literal text and captures by turns."""
 
+import itertools
 import re
 from dataclasses import dataclass
-import itertools
 
 _CAPTURE = re.compile(r"<([a-zA-Z_][a-zA-Z0-9_]*)>")
 

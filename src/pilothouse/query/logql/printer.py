@@ -5,6 +5,9 @@ from pilothouse.query.logql import ast
 from pilothouse.query.logql.units import format_go_duration, format_range
 
 
+_JOINED = (ast.AndFilter, ast.OrFilter)
+
+
 def format(expr: ast.Expr) -> str:  # noqa: A001 - `logql.format` is its name for callers
     """The canonical text of a query."""
     match expr:
@@ -17,7 +20,8 @@ def format(expr: ast.Expr) -> str:  # noqa: A001 - `logql.format` is its name fo
             head = "" if count is None else f"{count},"
             return f"{op}{_grouping(grouping)}({head}{format(inner)})"
         case ast.BinaryOperation(op, left, right, returns_bool, matching):
-            return f"({format(left)} {op}{' bool' if returns_bool else ''}{_matching(matching)} {format(right)})"
+            modifiers = f"{' bool' if returns_bool else ''}{_matching(matching)}"
+            return f"{_leg(left, op, right=False)} {op}{modifiers} {_leg(right, op, right=True)}"
         case ast.LabelReplace(inner, target, replacement, source, regex):
             texts = ",".join(quote(text) for text in (target, replacement, source, regex))
             return f"label_replace({format(inner)},{texts})"
@@ -89,10 +93,37 @@ def format_label_filter(condition: ast.LabelFilter) -> str:
             return f"{name}{op.value}{size}B"
         case ast.IPFilter(name, negated, pattern):
             return f"{name}{'!=' if negated else '='}ip({quote(pattern)})"
+        case ast.AndFilter(left, right) if isinstance(right, _JOINED):  # a comma takes all that follows it
+            return f"{_closed(left)}, {format_label_filter(right)}"
         case ast.AndFilter(left, right):
-            return f"( {format_label_filter(left)} , {format_label_filter(right)} )"
+            return f"{_closed(left, unless=ast.AndFilter)} and {_closed(right)}"
         case ast.OrFilter(left, right):
-            return f"( {format_label_filter(left)} or {format_label_filter(right)} )"
+            return f"{_closed(left, unless=_JOINED)} or {_closed(right, unless=ast.AndFilter)}"
+
+
+def _leg(leg: ast.Metric, parent: str, *, right: bool) -> str:
+    text = format(leg)
+    if not isinstance(leg, ast.BinaryOperation):
+        return text
+    mine, around = ast.PRECEDENCE[leg.op], ast.PRECEDENCE[parent]
+    groups_here = right == (parent == "^")
+    return text if mine > around or (mine == around and groups_here) else f"({text})"
+
+
+def _closed(condition: ast.LabelFilter, *, unless: type | tuple[type, ...] = ()) -> str:
+    """In parentheses, unless it is a single comparison or one of `unless` whose own parts do not reach beyond it."""
+    text = format_label_filter(condition)
+    if not isinstance(condition, _JOINED) or (isinstance(condition, unless) and not _open_ended(condition)):
+        return text
+    return f"({text})"
+
+
+def _open_ended(condition: ast.LabelFilter) -> bool:
+    while isinstance(condition, _JOINED):
+        if isinstance(condition, ast.AndFilter) and isinstance(condition.right, _JOINED):
+            return True
+        condition = condition.right
+    return False
 
 
 def _query(query: ast.LogQuery) -> str:

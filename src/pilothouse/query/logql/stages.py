@@ -93,7 +93,7 @@ def _stage(reader: Reader) -> ast.Stage:
         case "keep":
             reader.next()
             return ast.KeepLabels(_names(reader))
-        case Kind.IDENTIFIER | "(":
+        case _ if reader.kind in {Kind.IDENTIFIER, "("}:
             return read_label_filter(reader)
         case _:
             raise reader.unexpected()
