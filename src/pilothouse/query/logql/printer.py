@@ -4,7 +4,6 @@ from pilothouse.core.labels import Matcher, quote
 from pilothouse.query.logql import ast
 from pilothouse.query.logql.units import format_go_duration, format_range
 
-
 _JOINED = (ast.AndFilter, ast.OrFilter)
 
 

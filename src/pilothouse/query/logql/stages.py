@@ -64,7 +64,8 @@ def _needle(reader: Reader) -> ast.Needle:
 
 
 def _stage(reader: Reader) -> ast.Stage:
-    match reader.kind:
+    kind = reader.kind
+    match kind:
         case "json":
             reader.next()
             return ast.JsonParser(_extractions(reader) if reader.kind == Kind.IDENTIFIER else ())
@@ -93,7 +94,7 @@ def _stage(reader: Reader) -> ast.Stage:
         case "keep":
             reader.next()
             return ast.KeepLabels(_names(reader))
-        case _ if reader.kind in {Kind.IDENTIFIER, "("}:
+        case _ if kind in {Kind.IDENTIFIER, "("}:
             return read_label_filter(reader)
         case _:
             raise reader.unexpected()
