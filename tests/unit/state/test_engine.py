@@ -1,0 +1,99 @@
+"""The state on both databases."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import inspect, select, text, update
+
+from pilothouse.core.errors import Unavailable
+from pilothouse.settings import SettingsError, load
+from pilothouse.state import Lock, migrate, open_state
+from pilothouse.state.migrate import alembic_config
+from pilothouse.state.models import Base, Version
+
+
+async def test_migrations_make_exactly_the_tables_of_the_models(state):
+    """What the migrations build and what the code reads are the same: no migration was forgotten."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    async with state.engine.connect() as connection:
+        differences = await connection.run_sync(
+            lambda c: compare_metadata(MigrationContext.configure(c), Base.metadata)
+        )
+        tables = await connection.run_sync(lambda c: set(inspect(c).get_table_names()))
+    assert differences == []
+    assert tables == set(Base.metadata.tables) | {"alembic_version"}
+
+
+async def test_several_processes_may_migrate_at_once(settings):
+    """Each of three that start together returns with the tables in place."""
+    await asyncio.gather(*(migrate(settings) for _ in range(3)))
+    state = open_state(settings)
+    async with state.read() as session:
+        assert await session.scalar(select(Version.number)) == 0
+    await state.close()
+
+
+def test_the_migrations_are_where_the_package_says():
+    """The wheel carries them beside the code, so that a start needs no source tree."""
+    from alembic.script import ScriptDirectory
+
+    assert ScriptDirectory.from_config(alembic_config()).get_heads() == ["0001"]
+
+
+async def test_writers_take_turns_and_lose_nothing(settings, state):
+    """Two engines that add to one number a hundred times each come to two hundred: no update is lost."""
+    other = open_state(settings)
+
+    async def add(one) -> None:
+        for _ in range(50):
+            async with one.write(Lock.ACCOUNTS) as session:
+                number = await session.scalar(select(Version.number))
+                await session.execute(update(Version).values(number=number + 1))
+
+    await asyncio.gather(add(state), add(state), add(other), add(other))
+    async with state.read() as session:
+        assert await session.scalar(select(Version.number)) == 200
+    await other.close()
+
+
+async def test_a_failed_write_leaves_no_trace(state):
+    """What raises inside of write() is rolled back as a whole."""
+    with pytest.raises(RuntimeError):
+        async with state.write(Lock.ACCOUNTS) as session:
+            await session.execute(update(Version).values(number=7))
+            raise RuntimeError
+    async with state.read() as session:
+        assert await session.scalar(select(Version.number)) == 0
+
+
+async def test_sqlite_is_durable_and_checks_references(state):
+    """WAL with full synchronisation, foreign keys on."""
+    if not state.is_sqlite:
+        pytest.skip("SQLite's own settings")
+    async with state.read() as session:
+        assert await session.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert await session.scalar(text("PRAGMA synchronous")) == 2
+        assert await session.scalar(text("PRAGMA foreign_keys")) == 1
+
+
+async def test_a_database_that_is_away_is_said_to_be_away(tmp_path):
+    """No stack of the driver, no password of the URL: 503 with a code."""
+    settings = load({}, data_dir=tmp_path, database_url=f"postgresql://me:hunter2@/x?host={tmp_path}")
+    state = open_state(settings)
+    with pytest.raises(Unavailable) as caught:
+        await state.ping()
+    assert caught.value.code == "STATE_UNAVAILABLE"
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(Unavailable):
+        await migrate(settings)
+    await state.close()
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "not a url", "oracle://a:hunter2@b/c"])
+def test_an_unknown_database_stops_the_start_by_name(tmp_path, url):
+    """The setting is named, what it wants is said, and its secret is not shown."""
+    with pytest.raises(SettingsError, match="PILOTHOUSE_DATABASE_URL") as caught:
+        open_state(load({}, data_dir=tmp_path, database_url=url))
+    assert "hunter2" not in str(caught.value)
