@@ -17,7 +17,11 @@ from pilothouse.settings import Settings, load
 from pilothouse.state import State, migrate, open_state
 
 POSTGRES_BIN = next(
-    (path for path in (*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True),) if (path / "initdb").exists()),
+    (
+        path
+        for path in (*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True),)
+        if (path / "initdb").exists()
+    ),
     None,
 )
 

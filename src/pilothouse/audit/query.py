@@ -17,7 +17,7 @@ class Filters:
     """What to look for; what is left out lets everything through.
 
     `actor` is a user's name or id, `action` one or `noun.*`; `since` ≤ at < `until` in nanoseconds; `text` occurs in
-    the object, the details, the address or the actor, in any case.
+    the object, the details, the address, the action or the actor; the case of ASCII letters does not matter.
     """
 
     actor: str = ""

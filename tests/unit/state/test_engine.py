@@ -3,6 +3,9 @@
 import asyncio
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text, update
 
 from pilothouse.core.errors import Unavailable
@@ -14,9 +17,6 @@ from pilothouse.state.models import Base, Version
 
 async def test_migrations_make_exactly_the_tables_of_the_models(state):
     """What the migrations build and what the code reads are the same: no migration was forgotten."""
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-
     async with state.engine.connect() as connection:
         differences = await connection.run_sync(
             lambda c: compare_metadata(MigrationContext.configure(c), Base.metadata)
@@ -37,8 +37,6 @@ async def test_several_processes_may_migrate_at_once(settings):
 
 def test_the_migrations_are_where_the_package_says():
     """The wheel carries them beside the code, so that a start needs no source tree."""
-    from alembic.script import ScriptDirectory
-
     assert ScriptDirectory.from_config(alembic_config()).get_heads() == ["0001"]
 
 
@@ -60,10 +58,14 @@ async def test_writers_take_turns_and_lose_nothing(settings, state):
 
 async def test_a_failed_write_leaves_no_trace(state):
     """What raises inside of write() is rolled back as a whole."""
-    with pytest.raises(RuntimeError):
+
+    async def fail() -> None:
         async with state.write(Lock.ACCOUNTS) as session:
             await session.execute(update(Version).values(number=7))
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
     async with state.read() as session:
         assert await session.scalar(select(Version.number)) == 0
 
