@@ -163,3 +163,11 @@ function termOf(mark: string, text: string): Term {
     ? { text: pattern, regex: true, matchCase, not }
     : { text: literal, regex: false, matchCase: false, not };
 }
+
+/** The texts that a query's line filters look for, of a query that chips cannot say too. */
+export function needlesOf(query: string): Term[] {
+  return [...query.matchAll(/(\|[=~])\s*("(?:[^"\\]|\\.)*"|`[^`]*`)/g)].flatMap(([, mark, quoted]) => {
+    const text = unquote(quoted ?? '');
+    return text === null || text === '' ? [] : [termOf(mark ?? '', text)];
+  });
+}
