@@ -2,8 +2,8 @@
 
 from pilothouse.audit.actions import Action, Outcome
 from pilothouse.audit.entry import Entry
-from pilothouse.audit.log import AuditLog
+from pilothouse.audit.log import AuditLog, Checked
 from pilothouse.audit.query import Filters, Page
 from pilothouse.audit.verify import Status, VerifyReport
 
-__all__ = ["Action", "AuditLog", "Entry", "Filters", "Outcome", "Page", "Status", "VerifyReport"]
+__all__ = ["Action", "AuditLog", "Checked", "Entry", "Filters", "Outcome", "Page", "Status", "VerifyReport"]

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from pilothouse.access import Permission, Principal
 from pilothouse.audit.actions import Action, Outcome
-from pilothouse.audit.anchor import Anchor
+from pilothouse.audit.anchor import Anchor, Place
 from pilothouse.audit.chain import GENESIS, Seals, chain_hash, load_key
 from pilothouse.audit.entry import Entry, canonical_details, clean_text
 from pilothouse.audit.query import Filters, Page, read_page
@@ -31,6 +31,14 @@ class _Waiting:
     done: asyncio.Future[int]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """What `check` found, and when (ns)."""
+
+    report: VerifyReport
+    at: int
+
+
 class AuditLog:
     """One for each process. `record` may be called from any number of tasks; `close` writes what still waits."""
 
@@ -40,6 +48,8 @@ class AuditLog:
         self._anchor = Anchor(settings.key_dir / "audit.head", self._seals)
         self._waiting: list[_Waiting] = []
         self._writer: asyncio.Task[None] | None = None
+        self._checked: Checked | None = None
+        self._checking = asyncio.Lock()
 
     async def record(
         self,
@@ -121,6 +131,19 @@ class AuditLog:
     async def verify(self, advance: Advance | None = None) -> VerifyReport:
         """Check the whole chain and name the first entry that does not fit. Takes about 10 s a million entries."""
         return await verify_chain(self._state, self._seals, self._anchor, advance)
+
+    async def check(self) -> Checked:
+        """Check what was added since the last time, in this process, and remember how far the chain was seen to fit.
+
+        The first time this is the whole chain. Once a fault was found the whole is read again.
+        """
+        async with self._checking:
+            last = self._checked
+            since = Place(id=last.report.entries, hash=bytes.fromhex(last.report.head)) if last else None
+            report = await verify_chain(self._state, self._seals, self._anchor, since=since)
+            checked = Checked(report=report, at=now_ns())
+            self._checked = checked if report.ok else None
+            return checked
 
     async def status(self) -> Status:
         """Where the chain ends, and whether the seal of its head holds; the entries are counted, not read."""

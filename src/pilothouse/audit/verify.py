@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from pilothouse.audit.anchor import Anchor
+from pilothouse.audit.anchor import Anchor, Place
 from pilothouse.audit.chain import GENESIS, Seals, chain_hash
 from pilothouse.audit.entry import Entry
 from pilothouse.state import State
@@ -39,13 +39,18 @@ class Status:
     reason: str
 
 
-async def verify_chain(state: State, seals: Seals, anchor: Anchor, advance: Advance | None) -> VerifyReport:
-    """Walk the chain from its first entry to its sealed head, in one snapshot of the database."""
+async def verify_chain(
+    state: State, seals: Seals, anchor: Anchor, advance: Advance | None = None, *, since: Place | None = None
+) -> VerifyReport:
+    """Walk the chain from its first entry, or from one that was checked before, to its sealed head.
+
+    It all is read from one snapshot of the database.
+    """
     place = anchor.read()
     async with state.read() as session:
         head = (await session.execute(select(AuditHead))).scalar_one_or_none()
         total = head.last_id if head else 0
-        previous, count = GENESIS, 0
+        previous, count = (since.hash, since.id) if since is not None else (GENESIS, 0)
         while True:
             chunk = (
                 await session.scalars(

@@ -205,6 +205,17 @@ async def test_verification_tells_how_far_it_is(audit):
     assert steps[-1] == (5, 5)
 
 
+async def test_the_running_check_reads_only_what_is_new(audit, state):
+    """It goes on where it left off; the whole is read again by verify, and once something was wrong."""
+    await fill(audit, 5)
+    assert (await audit.check()).report.entries == 5
+    await fill(audit, 3)
+    await tamper(state, "UPDATE audit_entries SET object = 'x' WHERE id = 7")
+    assert (await audit.check()).report.first_bad == 7
+    await tamper(state, "UPDATE audit_entries SET object = 'x' WHERE id = 2")
+    assert (await audit.check()).report.first_bad == 2
+
+
 def test_the_hash_is_that_of_the_canonical_entry_and_the_one_before():
     """The form is fixed: other programs can check it. Changing it makes every trail there is invalid."""
     entry = Entry(
