@@ -131,7 +131,9 @@ class Segment:
         try:
             return pq.ParquetFile(self.path, memory_map=True, metadata=self.__dict__.get("metadata"))
         except (OSError, pa.ArrowInvalid) as error:
-            raise SegmentDamaged(f"segment {self.name} can't be read: {error}", details={"segment": self.name}) from None
+            raise SegmentDamaged(
+                f"segment {self.name} can't be read: {error}", details={"segment": self.name}
+            ) from None
 
     def read(self, row_groups: Iterable[int], columns: list[str] | None = None) -> pa.Table:
         """Some row groups, with all columns or some. Raises SegmentDamaged."""
@@ -139,7 +141,9 @@ class Segment:
             with self.reading() as file:
                 return file.read_row_groups(list(row_groups), columns=columns, use_threads=False)
         except (OSError, pa.ArrowException) as error:
-            raise SegmentDamaged(f"segment {self.name} can't be read: {error}", details={"segment": self.name}) from None
+            raise SegmentDamaged(
+                f"segment {self.name} can't be read: {error}", details={"segment": self.name}
+            ) from None
 
     def retire(self) -> None:
         """Delete the files once nobody reads them."""
@@ -273,7 +277,9 @@ def open_segment(path: Path, *, merged: bool) -> Segment:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         size = path.stat().st_size
     except (OSError, ValueError) as error:
-        raise SegmentDamaged(f"segment {path.name} is missing or empty: {error}", details={"segment": path.name}) from None
+        raise SegmentDamaged(
+            f"segment {path.name} is missing or empty: {error}", details={"segment": path.name}
+        ) from None
     begin = len(INDEX_MAGIC) + 20
     header_bytes = int.from_bytes(mapped[8:12], "little")
     bitmap_bytes = int.from_bytes(mapped[12:20], "little")

@@ -65,7 +65,7 @@ class WriteAheadLog:
         self._sequence = first
         self._file = -1
         self._length = 0
-        self._waiting: list[tuple[list[bytes | memoryview], asyncio.Future[None]]] = []
+        self._waiting: list[tuple[list[bytes | memoryview], asyncio.Future[int]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="wal")
         self._lock = asyncio.Lock()
@@ -77,13 +77,13 @@ class WriteAheadLog:
         """The number of the file that is being written."""
         return self._sequence
 
-    def append(self, records: list[tuple[RecordKind, bytes | memoryview]]) -> "asyncio.Future[None]":
-        """Queue records; the future is done when they are on disk. Raises nothing itself.
+    def append(self, records: list[tuple[RecordKind, bytes | memoryview]]) -> "asyncio.Future[int]":
+        """Queue records; the future gives the number of the file that has them on disk. Raises nothing itself.
 
         The future fails with StorageFull or Unavailable, and then nothing of `records` is kept.
         """
         buffers = [part for kind, payload in records for part in encode(kind, payload)]
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append((buffers, future))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_all())
@@ -107,7 +107,7 @@ class WriteAheadLog:
                 else:
                     for _, future in group:
                         if not future.done():
-                            future.set_result(None)
+                            future.set_result(self._sequence)
 
     def _write(self, buffers: list[bytes | memoryview]) -> None:
         if self._file < 0:
@@ -220,7 +220,7 @@ def read(path: Path, *, last: bool, damaged: Callable[[Damage], None]) -> Iterat
     at = len(MAGIC)
     if bytes(data[:at]) != MAGIC:
         if len(data) < at and last:
-            if len(data):
+            if data:
                 damaged(Damage(file=path.name, offset=0, length=len(data), torn_tail=True))
             return
         at = 0
