@@ -1,0 +1,111 @@
+"""Who calls an endpoint, from where, with what services, and how what they do is written down."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from pilothouse.access import Permission, Principal, PrincipalKind
+from pilothouse.audit import Action, AuditLog, Outcome
+from pilothouse.core.errors import Forbidden, PilothouseError, RateLimited, Unauthenticated
+from pilothouse.identity import Client, Identity
+from pilothouse.settings import Settings
+
+
+@dataclass(kw_only=True, slots=True)
+class Act:
+    """An action while it happens; what is added to `details`, or set as `principal`, is in its second entry."""
+
+    principal: Principal | None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """One request's caller. `principal` is None where nobody is signed in."""
+
+    settings: Settings
+    identity: Identity
+    audit: AuditLog
+    principal: Principal | None
+    client: Client
+
+    def known(self) -> Principal:
+        """The principal. Raises Unauthenticated."""
+        if self.principal is None:
+            raise Unauthenticated("sign in first")
+        return self.principal
+
+    def person(self) -> Principal:
+        """The principal of a login session; what is one's own is not for keys to change. Raises Forbidden."""
+        principal = self.known()
+        if principal.kind is not PrincipalKind.USER:
+            raise Forbidden("this is for a person who signed in, not for a key", code="LOGIN_NEEDED")
+        return principal
+
+    async def record(
+        self,
+        action: Action,
+        object: str = "",  # noqa: A002 - the trail's own word
+        *,
+        details: Mapping[str, Any] | None = None,
+        permission: Permission | None = None,
+    ) -> None:
+        """Write down that something was looked at."""
+        await self.audit.record(
+            self.principal,
+            action,
+            object=object,
+            details=details,
+            address=self.client.address,
+            permission=permission,
+        )
+
+    @asynccontextmanager
+    async def acting(
+        self,
+        action: Action,
+        object: str = "",  # noqa: A002 - the trail's own word
+        *,
+        details: Mapping[str, Any] | None = None,
+        permission: Permission | None = None,
+        actor: str = "",
+    ) -> AsyncIterator[Act]:
+        """Write an action down before it happens, and how it came out after."""
+        act = Act(principal=self.principal, details=dict(details or {}))
+        common: dict[str, Any] = {"address": self.client.address, "permission": permission, "actor": actor}
+        entry = await self.audit.record(
+            act.principal, action, object=object, outcome=Outcome.STARTED, details=act.details, **common
+        )
+        act.details["entry"] = entry
+        try:
+            yield act
+        except BaseException as error:
+            act.details["error"] = error.code if isinstance(error, PilothouseError) else type(error).__name__
+            denied = isinstance(error, Forbidden | Unauthenticated | RateLimited)
+            outcome = Outcome.DENIED if denied else Outcome.FAILED
+            await self.audit.record(
+                act.principal, action, object=object, outcome=outcome, details=act.details, **common
+            )
+            raise
+        await self.audit.record(act.principal, action, object=object, outcome=Outcome.OK, details=act.details, **common)
+
+
+def caller_of(request: Request) -> Caller:
+    """The caller of this request, as the gateway's middleware found it."""
+    services = request.app.state.services
+    return Caller(
+        settings=services.settings,
+        identity=services.identity,
+        audit=services.audit,
+        principal=request.state.principal,
+        client=Client(
+            address=request.client.host if request.client else "",
+            user_agent=request.headers.get("user-agent", ""),
+        ),
+    )
+
+
+CallerDep = Annotated[Caller, Depends(caller_of)]
