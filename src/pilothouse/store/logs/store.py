@@ -124,6 +124,7 @@ class LogStore:
         self.upkeep_trouble = ""
         self.lines_in = 0
         self.duplicates = 0
+        self.lines_cut = 0
 
     async def open(self) -> None:
         """Read the manifest, replay the WAL, start upkeep. Raises ManifestDamaged or OSError."""
@@ -284,6 +285,11 @@ class LogStore:
     def head_rows(self) -> int:
         """Lines that are in no segment yet."""
         return self._head.rows + self._frozen.rows
+
+    @property
+    def wal_syncs(self) -> int:
+        """How often the write-ahead log was put on disk."""
+        return self._wal.syncs if self.ready else 0
 
     @property
     def segments(self) -> tuple[Segment, ...]:

@@ -1,0 +1,1 @@
+"""Generated from push.proto by `make proto`."""

@@ -1,0 +1,78 @@
+"""Process 2: the embedded log store, on a unix socket that only its owner can reach."""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+
+import pyarrow as pa
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pilothouse import own_log
+from pilothouse.core.errors import PilothouseError
+from pilothouse.settings import Settings
+from pilothouse.store.api import admin, labels, otlp, push, query, tail
+from pilothouse.store.logs.store import LogStore
+
+log = structlog.get_logger(__name__)
+GRACEFUL_SECONDS = 5
+"""How long requests may take to end after SIGTERM."""
+
+
+def application(store: LogStore, settings: Settings) -> Starlette:
+    """The store's HTTP face."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await store.open()
+        yield
+        await store.close()
+
+    async def known(_: Request, error: Exception) -> Response:
+        return push.refusal(error) if isinstance(error, PilothouseError) else push.refusal(PilothouseError("failed"))
+
+    async def unknown(request: Request, error: Exception) -> Response:
+        log.error("a request failed", path=request.url.path, exc_info=error)
+        return push.refusal(PilothouseError("the store failed to answer; its log says why"))
+
+    return Starlette(
+        routes=[
+            *admin.routes(store),
+            *push.routes(store, settings),
+            *otlp.routes(store, settings),
+            *query.routes(store, settings),
+            *labels.routes(store, settings),
+            *tail.routes(store, settings),
+        ],
+        exception_handlers={PilothouseError: known, Exception: unknown},
+        lifespan=lifespan,
+    )
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; then flush and return. Raises OSError or ManifestDamaged."""
+    own_log.setup("store", settings)
+    pa.set_cpu_count(os.cpu_count() or 1)
+    for directory in (settings.data_dir, settings.run_dir, settings.logs_dir):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.store_socket.unlink(missing_ok=True)
+    config = uvicorn.Config(
+        application(LogStore(settings), settings),
+        uds=str(settings.store_socket),
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        ws_max_size=1 << 20,
+    )
+    server = uvicorn.Server(config)
+    server.run()
+    if not server.started:
+        raise SystemExit(1)
