@@ -31,14 +31,34 @@ def run(name: str) -> None:
 def init() -> None:
     """Bring the database up to date; print the one-time set-up link if nobody can sign in yet."""
     leave_with_parent()
-    from pilothouse.identity.setup import prepare  # noqa: PLC0415 - brings in the database
-
     try:
-        if link := asyncio.run(prepare(settings_module.load())):
+        if link := asyncio.run(_prepare()):
             sys.stdout.write(link + "\n")
     except (settings_module.SettingsError, PilothouseError, OSError) as error:
         sys.stderr.write(f"pilothouse: {error}\n")
         raise SystemExit(1) from None
+
+
+async def _prepare() -> str:
+    from pilothouse.audit import Action, AuditLog  # noqa: PLC0415 - bring in the database
+    from pilothouse.identity.setup import prepare  # noqa: PLC0415
+    from pilothouse.state import open_state  # noqa: PLC0415
+
+    settings = settings_module.load()
+    prepared = await prepare(settings)
+    state = open_state(settings)
+    try:
+        audit = AuditLog(state, settings)
+        await audit.record(
+            None,
+            Action.SYSTEM_START,
+            actor="system",
+            details={"link_made": bool(prepared.link), "took_admin_password": prepared.took_admin_password},
+        )
+        await audit.close()
+    finally:
+        await state.close()
+    return prepared.link
 
 
 def leave_with_parent() -> None:

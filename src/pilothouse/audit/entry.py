@@ -13,7 +13,7 @@ MAX_DETAILS = 16_384
 """Bytes kept of an entry's details."""
 MAX_DEPTH = 6
 SECRET_NAME = re.compile(
-    r"passw|secret|token|credential|authorization|cookie|ticket|otp\b|^key$|api_?key$|private", re.IGNORECASE
+    r"password|passwd|secret|token|credential|authorization|cookie|ticket|otp\b|^key$|api_?key$|private", re.IGNORECASE
 )
 SECRET_VALUE = re.compile(
     r"ph_[A-Za-z0-9_-]{20,}"
@@ -74,7 +74,9 @@ def _clean(value: Any, depth: int) -> Any:
         return clean_text(str(value))
     if isinstance(value, Mapping):
         return {
-            clean_text(str(name)): MASK if SECRET_NAME.search(str(name)) and one else _clean(one, depth + 1)
+            clean_text(str(name)): MASK
+            if SECRET_NAME.search(str(name)) and one and one is not True
+            else _clean(one, depth + 1)
             for name, one in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):

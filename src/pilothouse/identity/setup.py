@@ -1,5 +1,7 @@
 """The first administrator: by a one-time link, or by ADMIN_PASSWORD. There is no default password."""
 
+from dataclasses import dataclass
+
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -81,17 +83,25 @@ class Setup:
         return True
 
 
-async def prepare(settings: Settings) -> str:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """What a start did: `link` is the one-time set-up link, empty where somebody can sign in."""
+
+    link: str
+    took_admin_password: bool
+
+
+async def prepare(settings: Settings) -> Prepared:
     """Before the processes start: bring the database up to date and see that somebody can sign in.
 
-    Returns the one-time set-up link, or nothing where it is not needed. Raises SettingsError, Unavailable.
+    Raises SettingsError, Unavailable.
     """
     await migrate(settings)
     state, passwords = open_state(settings), Passwords()
     try:
         setup = Setup(state, settings, passwords)
-        await setup.take_admin_password()
-        return await setup.link()
+        took = await setup.take_admin_password()
+        return Prepared(link=await setup.link(), took_admin_password=took)
     finally:
         passwords.close()
         await state.close()

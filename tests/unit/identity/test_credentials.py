@@ -11,7 +11,7 @@ from pilothouse.access import PrincipalKind
 from pilothouse.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, RateLimited, Unauthenticated
 from pilothouse.core.times import SECOND, now_ns
 from pilothouse.identity import AccountChange, Client, Identity
-from pilothouse.identity.setup import prepare
+from pilothouse.identity.setup import Prepared, prepare
 from pilothouse.identity.throttle import PER_ACCOUNT, PER_ADDRESS, WINDOW
 from pilothouse.settings import SettingsError, load
 from pilothouse.state import Lock, open_state
@@ -281,14 +281,14 @@ class TestSetup:
         with_password = settings.model_copy(
             update=load({"PILOTHOUSE_ADMIN_PASSWORD": PASSWORD}).model_dump(include={"admin_password"})
         )
-        assert await prepare(with_password) == ""
+        assert await prepare(with_password) == Prepared(link="", took_admin_password=True)
         state = open_state(settings)
         identity = Identity(state, settings)
         assert (await identity.login("admin", PASSWORD, BROWSER)).principal.roles == ("admin",)
         other = settings.model_copy(
             update=load({"PILOTHOUSE_ADMIN_PASSWORD": "another password"}).model_dump(include={"admin_password"})
         )
-        assert await prepare(other) == ""
+        assert await prepare(other) == Prepared(link="", took_admin_password=False)
         assert await identity.login("admin", PASSWORD, BROWSER)
         identity.close()
         await state.close()
@@ -304,7 +304,7 @@ class TestSetup:
 
     async def test_without_a_password_each_start_prints_a_link(self, settings):
         """Until somebody used one."""
-        first, second = await prepare(settings), await prepare(settings)
+        first, second = (await prepare(settings)).link, (await prepare(settings)).link
         assert "#token=" in first
         assert "#token=" in second
         assert first != second
