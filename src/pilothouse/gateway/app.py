@@ -37,6 +37,7 @@ def build(settings: Settings, table: Iterable[Route] = ROUTES) -> FastAPI:
         title="Pilothouse", version=__version__, description=DESCRIPTION, lifespan=lifespan,
         openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
+    app.state.table = table
     for route in table:
         add(app, route)
     errors.install(app)

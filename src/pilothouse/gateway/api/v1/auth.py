@@ -1,18 +1,22 @@
 """Signing in and out, tokens, tickets, and one's own password."""
 
 from typing import Annotated, Literal
+from urllib.parse import unquote
 
 from fastapi import Cookie, Request, Response
 from pydantic import Field, SecretStr
+from starlette.routing import compile_path
 
-from pilothouse.access import PrincipalKind
+from pilothouse.access import Permission, PrincipalKind, authorize
 from pilothouse.audit import Action, Outcome
-from pilothouse.core.errors import NotFound, Unauthenticated
+from pilothouse.core.errors import Forbidden, NotFound, Unauthenticated
 from pilothouse.gateway.api.v1.bodies import Answer, Body, Password, UserInfo, Username
 from pilothouse.gateway.api.v1.caller import Caller, CallerDep
 from pilothouse.gateway.api.v1.cookies import COOKIE, check_page, clear_cookie, set_cookie
+from pilothouse.gateway.table import Kind, Route
 from pilothouse.identity import Login, RefreshReused
 from pilothouse.identity.accounts import USERNAME
+from pilothouse.identity.tickets import LIFETIME as TICKET_LIFETIME
 
 Token = Annotated[SecretStr, Field(max_length=2048)]
 RefreshCookie = Annotated[str | None, Cookie(alias=COOKIE, include_in_schema=False)]
@@ -163,6 +167,42 @@ async def change_password(body: PasswordBody, caller: CallerDep) -> None:
             new=body.new_password.get_secret_value(),
             client=caller.client,
         )
+
+
+async def ws_ticket(request: Request, body: TicketBody, caller: CallerDep) -> TicketAnswer:
+    """A one-use ticket for the WebSocket at `path`, for whoever may open that. 404 where there is none."""
+    principal, path = caller.known(), unquote(body.path)
+    route = socket_at(request, path)
+    if route is None:
+        raise NotFound("there is no WebSocket at this path", details={"field": "path"})
+    if isinstance(route.needs, Permission):
+        try:
+            authorize(principal, route.needs)
+        except Forbidden as error:
+            await caller.audit.record(
+                principal,
+                Action.ACCESS_DENIED,
+                object=path,
+                outcome=Outcome.DENIED,
+                details={"method": "ticket", "code": error.code},
+                address=caller.client.address,
+                permission=route.needs,
+            )
+            raise
+    ticket = await caller.identity.tickets.issue(principal, path)
+    await caller.record(
+        Action.AUTH_TICKET, path, permission=route.needs if isinstance(route.needs, Permission) else None
+    )
+    return TicketAnswer(ticket=ticket, expires_in=TICKET_LIFETIME)
+
+
+def socket_at(request: Request, path: str) -> Route | None:
+    """The row of the URL table that serves a WebSocket at `path`."""
+    for route in request.app.state.table:
+        if route.kind is Kind.WEBSOCKET and compile_path(route.path)[0].fullmatch(path):
+            found: Route = route
+            return found
+    return None
 
 
 def answer(request: Request, response: Response, caller: Caller, made: Login, *, cookie: bool) -> TokenAnswer:

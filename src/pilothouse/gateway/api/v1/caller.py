@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from pilothouse.access import Permission, Principal, PrincipalKind
 from pilothouse.audit import Action, AuditLog, Outcome
 from pilothouse.core.errors import Forbidden, PilothouseError, RateLimited, Unauthenticated
+from pilothouse.gateway.dependencies import address_of, services_of
 from pilothouse.identity import Client, Identity
 from pilothouse.settings import Settings
 
@@ -95,16 +96,13 @@ class Caller:
 
 def caller_of(request: Request) -> Caller:
     """The caller of this request, as the gateway's middleware found it."""
-    services = request.app.state.services
+    services = services_of(request)
     return Caller(
         settings=services.settings,
         identity=services.identity,
         audit=services.audit,
         principal=request.state.principal,
-        client=Client(
-            address=request.client.host if request.client else "",
-            user_agent=request.headers.get("user-agent", ""),
-        ),
+        client=Client(address=address_of(request), user_agent=request.headers.get("user-agent", "")),
     )
 
 

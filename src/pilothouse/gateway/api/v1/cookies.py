@@ -5,12 +5,12 @@ browser does not know SameSite, and against other ports and subdomains of this h
 """
 
 import ipaddress
-from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
 from pilothouse.core.errors import Forbidden
 from pilothouse.core.times import SECOND, now_ns
+from pilothouse.gateway.middleware.authentication import is_own_origin
 from pilothouse.identity import Login
 from pilothouse.settings import Settings
 
@@ -59,15 +59,7 @@ def check_page(request: Request, settings: Settings, *, by_cookie: bool) -> None
     What a cookie proves needs our header and an Origin; what else signs in or out needs none, but not a wrong one.
     """
     origin = request.headers.get("origin")
-    if origin is not None and not is_own_origin(origin, request, settings):
+    if origin is not None and not is_own_origin(request, settings):
         raise Forbidden("this page is not Pilothouse's own", code="WRONG_ORIGIN", details={"origin": origin[:200]})
     if by_cookie and (origin is None or request.headers.get(HEADER) != "1"):
         raise Forbidden("a request by cookie needs an Origin and the header X-Pilothouse: 1", code="CSRF")
-
-
-def is_own_origin(origin: str, request: Request, settings: Settings) -> bool:
-    """Whether `origin` is exactly ours: that of PUBLIC_URL, or else the address that this request came to."""
-    if settings.public_url:
-        own = urlsplit(settings.public_url)
-        return origin.lower() == f"{own.scheme}://{own.netloc}".lower()
-    return origin.lower() == f"{request.url.scheme}://{request.headers.get('host', '')}".lower()
