@@ -5,6 +5,7 @@ from pilothouse.access.grants import parse_grant, parse_grants
 from pilothouse.access.permissions import Grant, Permission
 from pilothouse.access.principal import Principal, PrincipalKind
 from pilothouse.access.roles import BUILTIN_ROLES, Role, is_administrator
+from pilothouse.access.scope import narrow_selector, scope_query
 from pilothouse.access.scopes import Scope, within
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "check_delegation",
     "intersect",
     "is_administrator",
+    "narrow_selector",
     "parse_grant",
     "parse_grants",
+    "scope_query",
     "visible_scopes",
     "within",
 ]
