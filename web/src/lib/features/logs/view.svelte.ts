@@ -65,12 +65,12 @@ export class LogsView {
   );
   readonly query = $derived(this.state.form === 'words' ? toLogql(this.state.filter) : this.state.query);
   /** What a new answer hangs on. */
-  readonly question = $derived(`${this.query}\n${this.range.key}`);
+  readonly question = $derived.by(() => `${this.query}\n${this.range.key}`);
   readonly needles: readonly Needle[] = $derived(
     this.filter ? termsOf(this.filter).filter((t) => !t.not) : needlesOf(this.query),
   );
   readonly find = $derived(matcherOf(this.needles));
-  readonly levelCounts = $derived(levelTotals(this.facets.levels.value ?? this.facets.counts.value));
+  readonly levelCounts = $derived.by(() => levelTotals(this.facets.levels.value ?? this.facets.counts.value));
 
   /** Asks for what the address says. */
   async load(): Promise<void> {
