@@ -3,9 +3,9 @@
  * beyond LONGEST lines the end far from the reader goes, and can be loaded again.
  */
 import { SvelteSet } from 'svelte/reactivity';
-import type { Answer, Ask, LogsApi, Page, Series } from './api';
+import type { Answer, Ask, LogsApi, Page, Series, Span } from './api';
 import { appendLines, prependLines, type GapRow, type GapState, type LineRow, type Row } from './fold';
-import { nanoseconds, rfc3339, type LogLine } from './line';
+import { cursorTime, nanoseconds, rfc3339, type LogLine } from './line';
 import { Tail, type Gap, type TailState } from './tail';
 
 export const PAGE = 1000;
@@ -15,7 +15,7 @@ const BATCH_MS = 100;
 /** What one press on a gap loads; where more is missing, a smaller gap stays. */
 const GAP_PAGE = 5000;
 
-/** Lines as one step of the newest kind of change, which tells the list what must not move. */
+/** What went wrong, in words for a person. */
 export interface Failure {
   readonly words: string;
   /** 1-based place in the query, where the server named one. */
@@ -239,7 +239,9 @@ export class Feed {
     if (!ask) return;
     this.pageFailure = null;
     try {
-      const answer = await this.#api.ask({ ...ask, direction, cursor, limit: PAGE }, signal);
+      // Live lines lie beyond the range that was asked for; their cursors must be within it.
+      const span = including(ask.span, cursorTime(cursor));
+      const answer = await this.#api.ask({ query: ask.query, span, direction, cursor, limit: PAGE }, signal);
       if (!signal.aborted && answer.kind === 'lines') take(answer.page);
     } catch (error) {
       if (!signal.aborted && !isAbort(error)) this.pageFailure = this.#failureOf(error);
@@ -382,6 +384,10 @@ export class Feed {
 
 function endOf(page: Page): End {
   return { more: page.hasMore && page.nextCursor !== null, cursor: page.nextCursor };
+}
+
+function including({ from, to }: Span, moment: bigint): Span {
+  return { from: moment < from ? moment : from, to: moment >= to ? moment + 1n : to };
 }
 
 function firstCursor(rows: readonly Row[]): string | null {

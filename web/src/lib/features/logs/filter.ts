@@ -48,7 +48,7 @@ export const LEVEL_WORDS: Readonly<Record<Level, readonly string[]>> = {
   warn: ['warn', 'warning'],
   info: ['info'],
   debug: ['debug', 'trace'],
-  unknown: ['unknown'],
+  unknown: ['unknown', ''],
 };
 
 export function toLogql(filter: Filter): string {

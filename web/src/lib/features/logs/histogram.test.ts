@@ -9,12 +9,12 @@ describe('the histogram', () => {
     expect(stepFor(90 * 365 * 86_400_000, 90)).toBeGreaterThanOrEqual(365 * 86_400_000);
   });
   it('stands an empty bar where nothing was counted and sums words of one level', () => {
-    const bars = barsOf({ stepMs: 10, buckets: [{ at: 20, counts: { ERROR: 2, fatal: 1, INFO: 4, odd: 1 } }] }, 5, 35);
+    const bars = barsOf({ stepMs: 10, buckets: [{ at: 23, counts: { ERROR: 2, fatal: 1, INFO: 4, odd: 1 } }] }, 5, 35);
     expect(bars.map((b) => [b.from, b.total])).toEqual([
-      [0, 0],
-      [10, 0],
-      [20, 8],
-      [30, 0],
+      [3, 0],
+      [13, 0],
+      [23, 8],
+      [33, 0],
     ]);
     expect(bars[2]?.parts).toEqual([
       { level: 'error', count: 3 },

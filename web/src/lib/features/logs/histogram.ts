@@ -16,21 +16,25 @@ const STEPS_MS = [
   10_800e3, 21_600e3, 43_200e3, 86_400e3, 172_800e3, 604_800e3,
 ];
 
+/** More bars than pixels tell nothing. */
+const MOST_BARS = 2000;
+
 /** The least step of a clock that cuts the span into no more than `most` pieces. */
 export function stepFor(spanMs: number, most: number): number {
   return STEPS_MS.find((s) => spanMs / s <= most) ?? Math.ceil(spanMs / most / 604_800e3) * 604_800e3;
 }
 
-/** Bars for the whole span: where the server counted nothing, an empty bar stands. */
+/** Bars for the whole span, in step with the server's buckets: where it counted nothing, an empty bar stands. */
 export function barsOf(counts: Counts, from: number, to: number): Bar[] {
   const step = counts.stepMs;
   if (!(step > 0) || to <= from) return [];
-  const byTime = new Map<number, Bucket>();
-  for (const bucket of counts.buckets) byTime.set(Math.floor(bucket.at / step), bucket);
+  const origin = counts.buckets[0]?.at ?? from;
+  const byIndex = new Map<number, Bucket>();
+  for (const bucket of counts.buckets) byIndex.set(Math.round((bucket.at - origin) / step), bucket);
   const bars: Bar[] = [];
-  for (let n = Math.floor(from / step); n * step < to && bars.length < 2000; n++) {
+  for (let n = Math.floor((from - origin) / step); origin + n * step < to && bars.length < MOST_BARS; n++) {
     const sums = new Map<Level, number>();
-    for (const [word, count] of Object.entries(byTime.get(n)?.counts ?? {})) {
+    for (const [word, count] of Object.entries(byIndex.get(n)?.counts ?? {})) {
       const level = levelOf(word);
       sums.set(level, (sums.get(level) ?? 0) + count);
     }
@@ -38,7 +42,8 @@ export function barsOf(counts: Counts, from: number, to: number): Bar[] {
       const count = sums.get(level) ?? 0;
       return count > 0 ? [{ level, count }] : [];
     });
-    bars.push({ from: n * step, to: (n + 1) * step, total: parts.reduce((sum, p) => sum + p.count, 0), parts });
+    const total = parts.reduce((sum, p) => sum + p.count, 0);
+    bars.push({ from: origin + n * step, to: origin + (n + 1) * step, total, parts });
   }
   return bars;
 }

@@ -137,7 +137,7 @@ function valuesOf(operator: string, value: string): string[] {
   if (operator !== '=~') throw new Beyond();
   return splitAlternatives(value).map((part) => {
     const text = unescapeRegex(part);
-    if (text === null || text === '') throw new Beyond();
+    if (text === null) throw new Beyond();
     return text;
   });
 }
