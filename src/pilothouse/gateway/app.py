@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from starlette.routing import Route as StarletteRoute
 
 from pilothouse import __version__
+from pilothouse.access import Permission
 from pilothouse.gateway import errors, pages
 from pilothouse.gateway.middleware.authentication import AuthenticationMiddleware
 from pilothouse.gateway.middleware.body import BodyMiddleware
@@ -17,7 +18,7 @@ from pilothouse.gateway.middleware.headers import HeadersMiddleware
 from pilothouse.gateway.middleware.request import RequestMiddleware
 from pilothouse.gateway.routes import ROUTES
 from pilothouse.gateway.services import open_services
-from pilothouse.gateway.table import Kind, Route, UndeclaredRoute, guarded_raw, guarded_socket, served
+from pilothouse.gateway.table import Kind, Needs, Route, UndeclaredRoute, guarded_raw, guarded_socket, served
 from pilothouse.settings import Settings
 
 DESCRIPTION = "Logs of this machine and its containers behind one login, with one audit trail."
@@ -92,7 +93,7 @@ def _guarding(route: Route) -> type[APIRoute]:
 def check(app: FastAPI, table: tuple[Route, ...]) -> None:
     """Raises UndeclaredRoute for a route of `app` that no row of the table has declared."""
     declared = {(route.kind is Kind.WEBSOCKET, "GET" if route.kind is Kind.WEBSOCKET else route.method, route.path)
-                for route in table if route.needs is not None}  # fmt: skip
+                for route in table if isinstance(route.needs, Permission | Needs)}  # fmt: skip
     for route in app.router.routes:
         for key in keys_of(route):
             if key not in declared and not isinstance(route, pages.PageRoute):

@@ -10,10 +10,9 @@ import orjson
 from fastapi import Request
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from pilothouse.access import Permission, Principal, authorize
+from pilothouse.access import Permission, Principal, PrincipalKind, authorize
 from pilothouse.audit import Action, Outcome
 from pilothouse.core.errors import Forbidden, PilothouseError, Unauthenticated
 from pilothouse.core.times import MINUTE, now_ns
@@ -44,7 +43,8 @@ class Route:
     """One row: where, what it needs, who serves it.
 
     `action` is written into the audit trail for each call, before and after where the method changes something;
-    None where the endpoint itself writes more precisely. `needs` OWN is LOGIN, for what belongs to the caller.
+    None where the endpoint itself writes more precisely. `needs` OWN is LOGIN by a person: what is
+    one's own, a key can't reach.
     """
 
     method: str
@@ -87,11 +87,17 @@ async def admit(connection: HTTPConnection, route: Route) -> Principal | None:
     if route.needs is Needs.OPEN:
         return connection.scope["state"].get("principal")
     try:
-        principal = principal_of(connection)
-        return authorize(principal, route.needs) if isinstance(route.needs, Permission) else principal
+        return judge(principal_of(connection), route)
     except (Unauthenticated, Forbidden) as error:
         await write_denial(connection, route, error)
         raise
+
+
+def judge(principal: Principal, route: Route) -> Principal:
+    """The principal, where it may use `route`. Raises Forbidden."""
+    if route.needs is Needs.OWN and principal.kind is not PrincipalKind.USER:
+        raise Forbidden("this is for a person who signed in, not for a key", code="LOGIN_NEEDED")
+    return authorize(principal, route.needs) if isinstance(route.needs, Permission) else principal
 
 
 async def write_denial(connection: HTTPConnection, route: Route, error: PilothouseError) -> None:
@@ -154,14 +160,13 @@ async def _write(
     )
 
 
-def guarded_raw(route: Route) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """An ASGI endpoint for `Kind.RAW`: a Starlette function behind the guard."""
+def guarded_raw(route: Route) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint for `Kind.RAW`: a Starlette function behind the guard."""
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await served(Request(scope, receive, send), route, route.endpoint)
-        await response(scope, receive, send)
+    async def endpoint(request: Request) -> Response:
+        return await served(request, route, route.endpoint)
 
-    return app
+    return endpoint
 
 
 def guarded_socket(route: Route) -> Callable[[WebSocket], Awaitable[None]]:

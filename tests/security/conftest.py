@@ -1,0 +1,154 @@
+"""A real gateway, in a process of its own, on a real socket, with a real database."""
+
+import asyncio
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+
+from pilothouse.settings import Settings, load
+from pilothouse.state import State, open_state
+
+PASSWORD = "correct horse battery"
+ADMIN = "root"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+    cookies: tuple[str, ...] = ()
+
+    @property
+    def code(self) -> str:
+        return self.body["error"]["code"] if isinstance(self.body, dict) and "error" in self.body else ""
+
+
+@dataclass
+class House:
+    """A running gateway, and how to talk to it."""
+
+    settings: Settings
+    admin: str = ""
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    @property
+    def url(self) -> str:
+        return self.settings.base_url
+
+    async def call(
+        self, method: str, path: str, *, token: str = "", json: Any = None, headers: Mapping[str, str] | None = None,
+        source: str = "127.0.0.1", data: bytes | None = None,
+    ) -> Answer:  # fmt: skip
+        """One request, from the loopback address `source`."""
+        sent = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token else {})
+        async with (
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(local_addr=(source, 0)), cookie_jar=aiohttp.DummyCookieJar()
+            ) as session,
+            session.request(
+                method, self.url + path, json=json, data=data, headers=sent, allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=30),
+            ) as response,
+        ):  # fmt: skip
+            text = await response.read()
+            try:
+                body = await response.json(content_type=None) if text else None
+            except ValueError:
+                body = text
+            return Answer(response.status, body, response.headers, tuple(response.headers.getall("Set-Cookie", [])))
+
+    async def login(self, username: str = ADMIN, password: str = PASSWORD, **more: Any) -> Any:
+        """The answer of a login that works, with the refresh token in its body."""
+        answer = await self.call(
+            "POST", "/api/v1/auth/login", json={"username": username, "password": password, "client": "api"}, **more
+        )
+        assert answer.status == 200, answer
+        return answer.body
+
+    async def user(self, *, roles: tuple[str, ...] = (), permissions: tuple[str, ...] = ()) -> Any:
+        """A new user with a name of its own, signed in: the login's answer."""
+        name = f"user{next(self._numbers)}"
+        made = await self.call(
+            "POST", "/api/v1/users", token=self.admin,
+            json={"username": name, "password": PASSWORD, "roles": roles, "permissions": permissions},
+        )  # fmt: skip
+        assert made.status == 201, made
+        return await self.login(name)
+
+    async def refused_socket(self, path: str, *, headers: Mapping[str, str] | None = None) -> int | None:
+        """The close code, or the status, with which a WebSocket is refused; None where it is let in."""
+        async with aiohttp.ClientSession() as session:
+            try:
+                async with session.ws_connect(self.url + path, headers=headers) as ws:
+                    message = await ws.receive(timeout=10)
+                    if message.type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}:
+                        return ws.close_code if ws.close_code in {4001, 4003} else None
+                    return None
+            except aiohttp.WSServerHandshakeError as error:
+                return error.status
+            except TimeoutError:
+                return None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """The gateway, with its administrator signed in. Tests that change what others see make their own users."""
+    where = tmp_path_factory.mktemp("house")
+    settings = load({}, data_dir=where, listen=f"127.0.0.1:{free_port()}", docker=False, journal=False)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PILOTHOUSE_")} | settings.environment()
+    link = subprocess.run(
+        [sys.executable, "-m", "pilothouse", "init"], env=environment, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    with (where / "gateway.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pilothouse", "gateway"], env=environment, stdout=log, stderr=log
+        )
+    try:
+        until = time.monotonic() + 30
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex((settings.host, settings.port)) == 0:
+                    break
+            assert process.poll() is None, (where / "gateway.log").read_text()
+            assert time.monotonic() < until, "the gateway did not start"
+            time.sleep(0.05)
+        one = House(settings)
+        asyncio.run(set_up(one, link))
+        yield one
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+async def set_up(house: House, link: str) -> None:
+    """Use the one-time link, as the page does."""
+    body = {"token": link.partition("#token=")[2], "username": ADMIN, "password": PASSWORD}
+    made = await house.call("POST", "/api/v1/setup", json=body)
+    assert made.status == 201, made
+    house.admin = (await house.login())["access_token"]
+
+
+@pytest.fixture
+async def house_state(house: House) -> AsyncIterator[State]:
+    """The gateway's own database, from beside it."""
+    state = open_state(house.settings)
+    yield state
+    await state.close()
