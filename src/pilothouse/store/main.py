@@ -14,7 +14,8 @@ from starlette.responses import Response
 from pilothouse import own_log
 from pilothouse.core.errors import PilothouseError
 from pilothouse.settings import Settings
-from pilothouse.store.api import admin, labels, otlp, push, query, tail
+from pilothouse.store.api import admin, otlp, push
+from pilothouse.store.logs.lock import locked
 from pilothouse.store.logs.store import LogStore
 
 log = structlog.get_logger(__name__)
@@ -22,14 +23,23 @@ GRACEFUL_SECONDS = 5
 """How long requests may take to end after SIGTERM."""
 
 
-def application(store: LogStore, settings: Settings) -> Starlette:
-    """The store's HTTP face."""
+Failures = list[OSError | PilothouseError]
+
+
+def application(store: LogStore, settings: Settings, failures: Failures) -> Starlette:
+    """The store's HTTP face. Why it could not open goes to `failures`."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await store.open()
-        yield
-        await store.close()
+        try:
+            await store.open()
+        except (OSError, PilothouseError) as error:
+            failures.append(error)
+            raise
+        try:
+            yield
+        finally:
+            await store.close()
 
     async def known(_: Request, error: Exception) -> Response:
         return push.refusal(error) if isinstance(error, PilothouseError) else push.refusal(PilothouseError("failed"))
@@ -43,9 +53,6 @@ def application(store: LogStore, settings: Settings) -> Starlette:
             *admin.routes(store),
             *push.routes(store, settings),
             *otlp.routes(store, settings),
-            *query.routes(store, settings),
-            *labels.routes(store, settings),
-            *tail.routes(store, settings),
         ],
         exception_handlers={PilothouseError: known, Exception: unknown},
         lifespan=lifespan,
@@ -53,14 +60,23 @@ def application(store: LogStore, settings: Settings) -> Starlette:
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then flush and return. Raises OSError or ManifestDamaged."""
+    """Serve until SIGTERM or SIGINT; then flush and return. Raises OSError or PilothouseError."""
     own_log.setup("store", settings)
     pa.set_cpu_count(os.cpu_count() or 1)
     for directory in (settings.data_dir, settings.run_dir, settings.logs_dir):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings.store_socket.unlink(missing_ok=True)
+    # Whoever can enter it can reach the socket, which uvicorn makes for everybody.
+    settings.run_dir.chmod(0o700)
+    with locked(settings.logs_dir):
+        settings.store_socket.unlink(missing_ok=True)
+        serve(settings)
+
+
+def serve(settings: Settings) -> None:
+    """Serve on the socket, whose directory is this process's alone."""
+    failures: Failures = []
     config = uvicorn.Config(
-        application(LogStore(settings), settings),
+        application(LogStore(settings), settings, failures),
         uds=str(settings.store_socket),
         loop="uvloop",
         http="httptools",
@@ -75,4 +91,4 @@ def run(settings: Settings) -> None:
     server = uvicorn.Server(config)
     server.run()
     if not server.started:
-        raise SystemExit(1)
+        raise failures[0] if failures else SystemExit(1)

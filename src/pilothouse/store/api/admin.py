@@ -1,4 +1,4 @@
-"""GET /ready, GET /metrics, POST /flush: for the supervisor, the gateway and whoever looks after the store."""
+"""GET /ready and /metrics, POST /flush and /compact: for the supervisor and whoever looks after the store."""
 
 from collections.abc import Iterator
 
@@ -55,7 +55,7 @@ def routes(store: LogStore) -> list[BaseRoute]:
             "segments": len(store.segments),
             "disk_bytes": store.disk_bytes,
             "damaged_segments": list(store.damaged),
-            "set_aside": [{"file": d.file, "offset": d.offset, "length": d.length} for d in store.quarantined],
+            "set_aside": [{"file": f"quarantine/{name}", "bytes": size} for name, size in store.quarantined],
             "trouble": [text for text in (store.write_trouble, store.upkeep_trouble) if text],
         }
         return Response(orjson.dumps(detail), 200 if store.ready else 503, media_type="application/json")
@@ -67,8 +67,14 @@ def routes(store: LogStore) -> list[BaseRoute]:
         await store.flush()
         return Response(status_code=204)
 
+    async def compact(_: Request) -> Response:
+        await store.flush()
+        await store.merge(everything=True)
+        return Response(status_code=204)
+
     return [
         Route("/ready", ready, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
         Route("/flush", flush, methods=["POST"]),
+        Route("/compact", compact, methods=["POST"]),
     ]

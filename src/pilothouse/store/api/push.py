@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from pilothouse.core.errors import InvalidRequest, PilothouseError, TooLarge
+from pilothouse.core.errors import InvalidRequest, PilothouseError, RateLimited
 from pilothouse.core.labels import MatchOp
 from pilothouse.core.times import MAX_NS, SECOND, now_ns
 from pilothouse.query.logql import LogQLError, parse_selector
@@ -21,6 +21,12 @@ from pilothouse.store.api.pb.push_pb2 import PushRequest
 from pilothouse.store.logs import limits
 from pilothouse.store.logs.batch import StreamLines
 from pilothouse.store.logs.store import LogStore
+
+
+SERVICE = "service_name"
+NAMING = ("service", "app", "application", "app_name", "name", "app_kubernetes_io_name", "container", "container_name",
+          "k8s_container_name", "component", "workload", "job", "k8s_job_name")  # fmt: skip
+"""The labels that name a service, in the order in which Loki looks for them."""
 
 
 class _JsonEntry(msgspec.Struct, array_like=True):
@@ -79,18 +85,28 @@ async def keep(store: LogStore, settings: Settings, streams: Sequence[StreamLine
 
     Raises InvalidRequest where labels are wrong, and then nothing was kept.
     """
+    fresh = 0
     for stream in streams:
+        if SERVICE not in stream.labels and stream.labels:
+            stream.labels = {**stream.labels, SERVICE: service_of(stream.labels)}
         if store.streams.find(stream.labels) is None:
             limits.check_labels(stream.labels)
+            fresh += 1
         store.lines_cut += limits.cut_long_lines(stream)
-    if len(store.streams) + len(streams) > limits.MOST_STREAMS:
-        raise TooLarge(
-            f"maximum active stream limit reached: {limits.MOST_STREAMS}; use fewer values of labels",
+    if fresh and len(store.streams) + fresh > limits.MOST_STREAMS:
+        raise RateLimited(
+            f"maximum active stream limit exceeded: {limits.MOST_STREAMS}; reduce the number of active streams "
+            "(labels with fewer values, not ids or addresses)",
             code="TOO_MANY_STREAMS",
         )
     refused = limits.drop_out_of_time(streams, now=now_ns(), retention=settings.retention)
     await store.append(streams)
     return refused
+
+
+def service_of(labels: Mapping[str, str]) -> str:
+    """What Loki puts into `service_name` where a client does not."""
+    return next((labels[name] for name in NAMING if labels.get(name)), "unknown_service")
 
 
 def from_json(body: bytes) -> list[StreamLines]:

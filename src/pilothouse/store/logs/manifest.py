@@ -40,6 +40,9 @@ def load(directory: Path) -> Manifest:
     try:
         crc, _, body = path.read_bytes().partition(b"\n")
     except FileNotFoundError:
+        # Segments that no manifest names would be taken for leftovers and be deleted.
+        if any((directory / "segments").glob("*/*.parquet")):
+            raise ManifestDamaged(f"{path} is missing, but there are segments; restore it from a backup") from None
         return Manifest()
     try:
         sound = int(crc, 16) == zlib.crc32(body)
@@ -71,7 +74,7 @@ def replace_durably(path: Path, content: bytes) -> None:
 
 
 class StreamFile:
-    """`streams.jsonl`: a line a stream, `crc {"id": …, "labels": {…}}`, only ever appended to."""
+    """`streams.jsonl`: a line a stream, in the order of their ids, `crc {labels}`; only ever appended to."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "streams.jsonl"

@@ -70,13 +70,17 @@ class IndexHeader(msgspec.Struct, frozen=True):
 
 @dataclass(eq=False)
 class Segment:
-    """A segment and its index. The files stay while anything refers to it, also after `retire`."""
+    """A segment and its index. The files stay while anything refers to it, also after `retire`.
+
+    `written_at` is when its file was made, in ns; a merge makes a new one.
+    """
 
     name: str
     path: Path
     header: IndexHeader
     disk_bytes: int
     merged: bool
+    written_at: int
     _bitmaps: mmap.mmap
     _bitmaps_at: int
 
@@ -129,7 +133,9 @@ class Segment:
     def reading(self) -> pq.ParquetFile:
         """The open file; to be closed by `with`. Raises SegmentDamaged."""
         try:
-            return pq.ParquetFile(self.path, memory_map=True, metadata=self.__dict__.get("metadata"))
+            return pq.ParquetFile(
+                self.path, memory_map=True, page_checksum_verification=True, metadata=self.__dict__.get("metadata")
+            )
         except (OSError, pa.ArrowInvalid) as error:
             raise SegmentDamaged(
                 f"segment {self.name} can't be read: {error}", details={"segment": self.name}
@@ -176,6 +182,7 @@ def write(path: Path, tables: Iterable[pa.Table], *, labels: Mapping[int, Mappin
             fresh, schema, compression="zstd", compression_level=MERGED_ZSTD if merged else FRESH_ZSTD,
             use_dictionary=["stream", "level", "metadata"], column_encoding={"ts": "DELTA_BINARY_PACKED",
             "line": "PLAIN"}, write_statistics=["ts", "stream"], data_page_size=1 << 20,
+            write_page_checksum=True,
         ) as out:  # fmt: skip
             for group in in_row_groups(tables):
                 out.write_table(group, row_group_size=ROW_GROUP)
@@ -275,7 +282,7 @@ def open_segment(path: Path, *, merged: bool) -> Segment:
     try:
         with index_path(path).open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        size = path.stat().st_size
+        found = path.stat()
     except (OSError, ValueError) as error:
         raise SegmentDamaged(
             f"segment {path.name} is missing or empty: {error}", details={"segment": path.name}
@@ -295,8 +302,9 @@ def open_segment(path: Path, *, merged: bool) -> Segment:
         name=path.name,
         path=path,
         header=msgspec.msgpack.decode(header, type=IndexHeader),
-        disk_bytes=size + len(mapped),
+        disk_bytes=found.st_size + len(mapped),
         merged=merged,
+        written_at=found.st_mtime_ns,
         _bitmaps=mapped,
         _bitmaps_at=begin + header_bytes,
     )

@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import msgspec
@@ -18,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import structlog
 
-from pilothouse.core.errors import PilothouseError
+from pilothouse.core.errors import PilothouseError, Unavailable
 from pilothouse.core.times import DAY, HOUR, format_instant, now_ns
 from pilothouse.settings import Settings
 from pilothouse.store.logs import manifest as manifests
@@ -26,10 +25,12 @@ from pilothouse.store.logs import merge, segment, wal
 from pilothouse.store.logs.batch import StreamLines, to_record_batch
 from pilothouse.store.logs.duplicates import keep_new, newest_of
 from pilothouse.store.logs.head import Head
+from pilothouse.store.logs.replay import replay
 from pilothouse.store.logs.schema import SCHEMA
 from pilothouse.store.logs.segment import Segment
 from pilothouse.store.logs.snapshot import Snapshot
 from pilothouse.store.logs.streams import StreamIndex
+from pilothouse.store.logs.subscription import Subscription
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,37 +48,10 @@ RETRY_UPKEEP = 5.0
 """Seconds before upkeep that failed is tried again; a full disk does not empty faster."""
 REMEMBER = HOUR
 """Segments flushed within this time are asked for duplicates of late lines, besides the head."""
-SUBSCRIBER_ROWS = 50_000
-"""Rows that wait for a slow tail before they are dropped and counted."""
-
-
-@dataclass(eq=False, kw_only=True, slots=True)
-class Subscription:
-    """Batches as they are acknowledged, for one tail. `dropped` rows were too many for it."""
-
-    batches: "deque[pa.RecordBatch]" = field(default_factory=deque)
-    waiting: int = 0
-    dropped: int = 0
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def offer(self, batch: pa.RecordBatch) -> None:
-        """Take a batch; the oldest go where the tail does not keep up."""
-        self.batches.append(batch)
-        self.waiting += batch.num_rows
-        while self.waiting > SUBSCRIBER_ROWS and len(self.batches) > 1:
-            lost = self.batches.popleft().num_rows
-            self.waiting -= lost
-            self.dropped += lost
-        self.arrived.set()
-
-    async def take(self) -> tuple[list[pa.RecordBatch], int]:
-        """Wait for batches; gives them and how many rows were dropped before them."""
-        await self.arrived.wait()
-        self.arrived.clear()
-        batches, dropped = list(self.batches), self.dropped
-        self.batches.clear()
-        self.waiting = self.dropped = 0
-        return batches, dropped
+MOST_HEAD = 192 << 20
+"""Bytes of lines in memory at which a push waits for the flush to make room."""
+WAIT_FOR_ROOM = 10.0
+"""Seconds that a push waits for it before it is refused."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -86,6 +60,11 @@ class _Pending:
 
     batch: pa.RecordBatch
     written: "asyncio.Future[int]"
+
+    @property
+    def failed(self) -> bool:
+        """Whether they will never be in it."""
+        return self.written.done() and (self.written.cancelled() or self.written.exception() is not None)
 
 
 def step_back() -> None:
@@ -108,13 +87,13 @@ class LogStore:
         self._durable_streams = 0
         self._newest: dict[int, int] = {}
         self._segments: tuple[Segment, ...] = ()
-        self._flushed_at: dict[str, int] = {}
-        self.damaged: tuple[str, ...] = ()
-        self.quarantined: list[wal.Damage] = []
+        self._unsound: set[str] = set()
+        self._unopened: tuple[str, ...] = ()
+        self.quarantined: tuple[tuple[str, int], ...] = ()
         self._subscriptions: set[Subscription] = set()
         self._upkeep: asyncio.Task[None] | None = None
-        self._wake = asyncio.Event()
-        self._flushing, self._changing = asyncio.Lock(), asyncio.Lock()
+        self._wake, self._room = asyncio.Event(), asyncio.Event()
+        self._flushing, self._changing, self._merging = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
         self._numbering = threading.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="flush")
         self._merge_pool = ThreadPoolExecutor(1, thread_name_prefix="merge", initializer=step_back)
@@ -131,11 +110,16 @@ class LogStore:
         for name in ("wal", "segments", "quarantine"):
             (self._root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._manifest = manifests.load(self._root)
+        manifests.save(self._root, self._manifest)
         self._stream_file = manifests.StreamFile(self._root)
         for labels in self._stream_file.load():
             self.streams.add(labels)
         self._open_segments()
-        last = self._replay()
+        last = replay(self._root, first=self._manifest.wal, streams=self.streams, head=self._head)
+        for batch in self._head.batches():
+            self._note_newest(batch)
+        aside = sorted((self._root / "quarantine").iterdir())
+        self.quarantined = tuple((path.name, path.stat().st_size) for path in aside)
         self._durable_streams = len(self.streams)
         self._next_segment = self._manifest.next_segment
         self._wal = wal.WriteAheadLog(self._root / "wal", first=last + 1)
@@ -150,7 +134,7 @@ class LogStore:
             except segment.SegmentDamaged as error:
                 damaged.append(entry.path)
                 log.warning("a segment can't be read", segment=entry.path, error=error.message)
-        self._segments, self.damaged = tuple(opened), tuple(damaged)
+        self._segments, self._unopened = tuple(opened), tuple(damaged)
         for one in opened:
             for count in one.header.streams:
                 self._newest[count.stream] = max(self._newest.get(count.stream, -1), count.max_ts)
@@ -159,42 +143,6 @@ class LogStore:
             if path.with_suffix("").with_suffix(".parquet") not in known:
                 path.unlink()
 
-    def _replay(self) -> int:
-        files = wal.files(self._root / "wal")
-        last = self._manifest.wal - 1
-        for path in files:
-            number = wal.number_of(path)
-            if number < self._manifest.wal:
-                path.unlink()
-                continue
-            last = max(last, number)
-            found: list[wal.Damage] = []
-            for kind, payload in wal.read(path, last=path == files[-1], damaged=found.append):
-                self._replay_record(kind, payload)
-            if damage := [one for one in found if not one.torn_tail]:
-                shutil.copy2(path, self._root / "quarantine" / path.name)
-                self.quarantined += damage
-                for one in damage:
-                    log.warning("a part of the write-ahead log is damaged and set aside", file=one.file,
-                              offset=one.offset, length=one.length)  # fmt: skip
-        return last
-
-    def _replay_record(self, kind: wal.RecordKind, payload: memoryview) -> None:
-        if kind is wal.RecordKind.STREAMS:
-            first, defined = msgspec.msgpack.decode(payload, type=tuple[int, list[dict[str, str]]])
-            for number, labels in enumerate(defined, first):
-                self._fill_streams(number)
-                self.streams.add(labels)
-            return
-        batch = pa.ipc.read_record_batch(pa.py_buffer(bytes(payload)), SCHEMA)
-        self._fill_streams(int(batch.column("stream").to_numpy().max()) + 1)
-        self._publish(batch, self._head)
-
-    def _fill_streams(self, upto: int) -> None:
-        """Stand-ins for streams whose definition was in a damaged record, so that their lines can be found."""
-        while len(self.streams) < upto:
-            self.streams.add({"service_name": "recovered", "stream_number": str(len(self.streams))})
-
     # Writing
 
     async def append(self, streams: Sequence[StreamLines]) -> None:
@@ -202,6 +150,7 @@ class LogStore:
 
         Raises StorageFull or Unavailable, and then keeps none of them.
         """
+        await self._wait_for_room()
         batch = to_record_batch([(self.streams.add(one.labels), one) for one in streams if one.lines])
         if not batch.num_rows:
             return
@@ -210,9 +159,15 @@ class LogStore:
         batch = keep_new(
             batch,
             newest=self._newest,
-            held=(*self._frozen.batches(), *self._head.batches(), *(one.batch for one in self._pending)),
-            segments=[s for s in self._segments if self._flushed_at.get(s.name, 0) > recent],
+            held=(
+                *self._frozen.batches(),
+                *self._head.batches(),
+                *(one.batch for one in self._pending if not one.failed),
+            ),
+            segments=[one for one in self._segments if one.written_at > recent and one.name not in self._unsound],
+            damaged=self.report_damage,
         )
+        self._note_newest(batch)
         self.duplicates += offered - batch.num_rows
         records: list[tuple[wal.RecordKind, bytes | memoryview]] = []
         durable, upto = self._durable_streams, len(self.streams)
@@ -238,14 +193,14 @@ class LogStore:
     def _settle(self, pending: _Pending, streams: int) -> None:
         """Show what is on disk, in the head whose write-ahead files hold it; forget what failed."""
         self._pending.remove(pending)
-        if pending.written.cancelled() or pending.written.exception() is not None:
+        if pending.failed:
             return
         self.write_trouble = ""
         self._durable_streams = max(self._durable_streams, streams)
         batch = pending.batch
         if not batch.num_rows:
             return
-        self._publish(batch, self._frozen if pending.written.result() < self._frozen_before else self._head)
+        (self._frozen if pending.written.result() < self._frozen_before else self._head).append(batch)
         self.lines_in += batch.num_rows
         for subscription in self._subscriptions:
             subscription.offer(batch)
@@ -255,8 +210,19 @@ class LogStore:
     def _is_full(self) -> bool:
         return self._head.rows >= FLUSH_ROWS or self._head.bytes >= FLUSH_BYTES
 
-    def _publish(self, batch: pa.RecordBatch, head: Head) -> None:
-        head.append(batch)
+    async def _wait_for_room(self) -> None:
+        while self._head.bytes + self._frozen.bytes > MOST_HEAD:
+            self._wake.set()
+            self._room.clear()
+            try:
+                await asyncio.wait_for(self._room.wait(), WAIT_FOR_ROOM)
+            except TimeoutError:
+                raise Unavailable(
+                    f"the store can't take more before it has flushed ({self.upkeep_trouble or 'which takes long'}); "
+                    "nothing of this push was kept; push it again"
+                ) from None
+
+    def _note_newest(self, batch: pa.RecordBatch) -> None:
         for stream, ts in newest_of(batch).items():
             self._newest[stream] = max(self._newest.get(stream, -1), ts)
 
@@ -292,6 +258,18 @@ class LogStore:
         return self._wal.syncs if self.ready else 0
 
     @property
+    def damaged(self) -> tuple[str, ...]:
+        """Segments that can't be read, or not in all their parts; all the others can."""
+        unsound = (str(one.path.relative_to(self._root)) for one in self._segments if one.name in self._unsound)
+        return (*self._unopened, *unsound)
+
+    def report_damage(self, error: segment.SegmentDamaged) -> None:
+        """Note that a segment, or a part of it, could not be read."""
+        if error.details["segment"] not in self._unsound:
+            self._unsound.add(error.details["segment"])
+            log.warning("a segment can't be read", error=error.message)
+
+    @property
     def segments(self) -> tuple[Segment, ...]:
         """The segments of this moment."""
         return self._segments
@@ -320,15 +298,15 @@ class LogStore:
                         merging.result()
                     merging = asyncio.create_task(self.merge())
                 self.upkeep_trouble = ""
-            except (OSError, PilothouseError) as error:
-                merging = None
-                self.upkeep_trouble = f"upkeep failed and is tried again: {error}"
-                log.warning("upkeep failed", error=str(error))
-                await asyncio.sleep(RETRY_UPKEEP)
             except asyncio.CancelledError:
                 if merging is not None:
                     merging.cancel()
                 raise
+            except Exception as error:  # without upkeep the head would grow until memory ends
+                merging = None
+                self.upkeep_trouble = f"upkeep failed and is tried again: {error}"
+                log.exception("upkeep failed", error=str(error))
+                await asyncio.sleep(RETRY_UPKEEP)
 
     async def flush(self) -> None:
         """Turn the head into segments, one for each day that it touches. Raises OSError, and then keeps the head."""
@@ -346,8 +324,8 @@ class LogStore:
             async with self._changing:
                 await self._commit((*self._segments, *added), wal_needed=self._frozen_before)
                 self._frozen = Head()
+                self._room.set()
             self._wal.remove_before(self._manifest.wal)
-            self._flushed_at |= {one.name: now_ns() for one in added}
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, partial(work, *args, **kwargs))
@@ -371,24 +349,37 @@ class LogStore:
 
     async def _commit(self, segments: Sequence[Segment], *, wal_needed: int) -> None:
         """Make `segments` the ones that exist; queries see them as soon as the manifest is on disk."""
-        kept = [entry for entry in self._manifest.segments if entry.path in self.damaged]
+        kept = [entry for entry in self._manifest.segments if entry.path in self._unopened]
         entries = [manifests.Entry(path=str(s.path.relative_to(self._root)), merged=s.merged) for s in segments]
         changed = manifests.Manifest(wal=wal_needed, next_segment=self._next_segment, segments=(*kept, *entries))
         await self._run(manifests.save, self._root, changed)
         self._manifest, self._segments = changed, tuple(segments)
 
-    async def merge(self) -> None:
-        """Join small segments, day by day, until nothing is worth joining. Raises OSError or SegmentDamaged."""
+    async def merge(self, *, everything: bool = False) -> None:
+        """Join small segments, day by day, until nothing is worth joining. Raises OSError.
+
+        `everything`: as if each day were over. A segment that can't be read is left out and reported.
+        """
         today = format_instant(now_ns())[:10]
-        for day in sorted({s.path.parent.name for s in self._segments}):
-            while chosen := merge.choose([s for s in self._segments if s.path.parent.name == day], settled=day < today):
-                path = chosen[0].path.with_name(f"{self._number():08d}.parquet")
-                labels = {c.stream: self.streams.labels(c.stream) for s in chosen for c in s.header.streams}
-                joined = await asyncio.get_running_loop().run_in_executor(
-                    self._merge_pool,
-                    partial(segment.write, path, merge.merged_rows(chosen), labels=labels, merged=True),
-                )
-                await self._replace(chosen, joined)
+        async with self._merging:
+            for day in sorted({s.path.parent.name for s in self._segments}):
+                settled = everything or day < today
+                while chosen := merge.choose(
+                    [s for s in self._segments if s.path.parent.name == day and s.name not in self._unsound],
+                    settled=settled,
+                    now=now_ns(),
+                ):
+                    try:
+                        await self._join(chosen)
+                    except segment.SegmentDamaged as error:
+                        self.report_damage(error)
+
+    async def _join(self, chosen: Sequence[Segment]) -> None:
+        path = chosen[0].path.with_name(f"{self._number():08d}.parquet")
+        labels = {c.stream: self.streams.labels(c.stream) for s in chosen for c in s.header.streams}
+        work = partial(segment.write, path, merge.merged_rows(chosen), labels=labels, merged=True)
+        joined = await asyncio.get_running_loop().run_in_executor(self._merge_pool, work)
+        await self._replace(chosen, joined)
 
     async def _replace(self, old: Sequence[Segment], new: Segment | None) -> None:
         async with self._changing:
@@ -412,9 +403,16 @@ class LogStore:
                     break
                 expired.append(one)
                 left -= one.disk_bytes
-        if expired:
+        # Of one that can't be read only the day is known, from its directory.
+        last_day = format_instant(max(limit - DAY, 0))[:10]
+        unreadable = tuple(path for path in self._unopened if Path(path).parent.name < last_day)
+        if unreadable:
+            self._unopened = tuple(path for path in self._unopened if path not in unreadable)
+        if expired or unreadable:
             await self._replace(expired, None)
-            log.info("dropped what is past retention", segments=len(expired))
+            for path in unreadable:
+                segment.remove_files(self._root / path)
+            log.info("dropped what is past retention", segments=len(expired) + len(unreadable))
 
     async def close(self) -> None:
         """Flush and close. What could not be flushed is in the WAL."""

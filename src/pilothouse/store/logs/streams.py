@@ -38,6 +38,22 @@ class StreamIndex:
         self._ids[key] = number
         return number
 
+    def define(self, number: int, labels: Mapping[str, str]) -> None:
+        """Say what stream `number` is, where it was made without its labels being known, or is the next."""
+        if number == len(self._labels):
+            self.add(labels)
+            return
+        if self._labels[number] == labels or self.find(labels) is not None:
+            return
+        for name, value in self._labels[number].items():
+            self._postings[name][value].remove(number)
+        del self._ids[tuple(sorted(self._labels[number].items()))]
+        key = tuple(sorted(labels.items()))
+        self._labels[number] = dict(key)
+        for name, value in key:
+            self._postings.setdefault(name, {}).setdefault(value, []).append(number)
+        self._ids[key] = number
+
     def labels(self, number: int) -> dict[str, str]:
         """The labels of stream `number`. Not to be changed."""
         return self._labels[number]
@@ -56,7 +72,10 @@ class StreamIndex:
         return chosen
 
     def _narrow(self, chosen: Ids, matcher: Matcher) -> Ids:
-        values = list(self._postings.get(matcher.name, {}).items())
+        postings = self._postings.get(matcher.name, {})
+        if matcher.op is MatchOp.EQUAL and matcher.value:
+            return np.intersect1d(chosen, np.array(postings.get(matcher.value, []), dtype=np.int32), assume_unique=True)
+        values = list(postings.items())
         # Look for the side that does not hold the empty value: those streams are in the postings.
         matches_empty = accepts(matcher, "")
         wanted = [ids for value, ids in values if accepts(matcher, value) != matches_empty]

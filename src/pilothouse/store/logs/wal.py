@@ -16,16 +16,18 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from pilothouse.core.errors import PilothouseError, StorageFull, Unavailable
+from pilothouse.core.errors import PilothouseError, StorageFull, TooLarge, Unavailable
 
 MAGIC = b"PHWAL\x00\x00\x01"
 """The start of each file; the last byte is the format's version."""
 MARK = b"\xf1\x50\x48\x52"
 """The start of each record, by which reading finds its feet again behind damage."""
-HEADER = struct.Struct("<4sIIB")
-"""Mark, length of the payload, CRC-32 of kind and payload, kind."""
-MOST_PAYLOAD = 64 << 20
-"""Bytes: no push body is that large, so a greater length is damage."""
+HEADER = struct.Struct("<4sBIIH")
+"""Mark, kind, length of the payload, CRC-32 of the payload, and a check of what stands before it.
+
+With a check of its own, a flipped bit in the last record's length is told from a record that was cut short."""
+MOST_PAYLOAD = 256 << 20
+"""Bytes: no push, decoded, is that large, so a greater length is damage."""
 MOST_IOVEC = 512
 """Buffers given to one writev; Linux takes 1,024."""
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -49,9 +51,15 @@ class Damage:
 
 
 def encode(kind: RecordKind, payload: bytes | memoryview) -> tuple[bytes, bytes | memoryview]:
-    """Header and payload of a record."""
-    crc = zlib.crc32(payload, zlib.crc32(bytes([kind])))
-    return HEADER.pack(MARK, len(payload), crc, kind), payload
+    """Header and payload of a record. Raises TooLarge, for what reading would take for damage."""
+    if len(payload) > MOST_PAYLOAD:
+        raise TooLarge("the push is too large once decoded; send fewer lines at a time")
+    crc = zlib.crc32(payload)
+    return HEADER.pack(MARK, kind, len(payload), crc, _check(kind, len(payload), crc)), payload
+
+
+def _check(kind: int, length: int, crc: int) -> int:
+    return zlib.crc32(struct.pack("<BII", kind, length, crc)) & 0xFFFF
 
 
 class WriteAheadLog:
@@ -78,7 +86,7 @@ class WriteAheadLog:
         return self._sequence
 
     def append(self, records: list[tuple[RecordKind, bytes | memoryview]]) -> "asyncio.Future[int]":
-        """Queue records; the future gives the number of the file that has them on disk. Raises nothing itself.
+        """Queue records; the future gives the number of the file that has them on disk. Raises TooLarge itself.
 
         The future fails with StorageFull or Unavailable, and then nothing of `records` is kept.
         """
@@ -206,6 +214,16 @@ def files(directory: Path) -> list[Path]:
     return sorted((p for p in directory.glob("*.wal") if p.stem.isdigit()), key=number_of)
 
 
+def cut_tail(path: Path, tail: Damage) -> None:
+    """Cut off a torn tail, so that it is not taken for damage when newer files stand behind it. Raises OSError."""
+    handle = os.open(path, os.O_WRONLY)
+    try:
+        os.ftruncate(handle, tail.offset)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def number_of(path: Path) -> int:
     """The number in a file's name."""
     return int(path.stem)
@@ -231,22 +249,38 @@ def read(path: Path, *, last: bool, damaged: Callable[[Damage], None]) -> Iterat
             at += HEADER.size + len(record[1])
             continue
         behind = _next_record(data, at + 1)
-        torn = last and behind is None
+        torn = last and behind is None and _is_cut_short(data, at)
         end = len(data) if behind is None else behind
         damaged(Damage(file=path.name, offset=at, length=end - at, torn_tail=torn))
         at = end
 
 
 def _record_at(data: memoryview, at: int) -> tuple[RecordKind, memoryview] | None:
+    header = _header_at(data, at)
+    if header is None:
+        return None
+    kind, length, crc = header
+    payload = data[at + HEADER.size : at + HEADER.size + length]
+    if len(payload) != length or zlib.crc32(payload) != crc:
+        return None
+    return kind, payload
+
+
+def _header_at(data: memoryview, at: int) -> tuple[RecordKind, int, int] | None:
     if at + HEADER.size > len(data):
         return None
-    mark, length, crc, kind = HEADER.unpack_from(data, at)
-    if mark != MARK or length > MOST_PAYLOAD or kind not in RecordKind:
+    mark, kind, length, crc, check = HEADER.unpack_from(data, at)
+    if mark != MARK or length > MOST_PAYLOAD or kind not in RecordKind or check != _check(kind, length, crc):
         return None
-    payload = data[at + HEADER.size : at + HEADER.size + length]
-    if len(payload) != length or zlib.crc32(payload, zlib.crc32(bytes([kind]))) != crc:
-        return None
-    return RecordKind(kind), payload
+    return RecordKind(kind), length, crc
+
+
+def _is_cut_short(data: memoryview, at: int) -> bool:
+    """Whether the file ends before the record at `at` does: a write that a crash broke off, and not a changed byte."""
+    header = _header_at(data, at)
+    if header is None:
+        return len(data) - at < HEADER.size
+    return at + HEADER.size + header[1] > len(data)
 
 
 def _next_record(data: memoryview, at: int) -> int | None:
