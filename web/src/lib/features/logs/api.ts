@@ -42,10 +42,10 @@ export interface Service {
   readonly project: string;
   readonly status: string;
   readonly lastSeen: string;
-  /** Lines a minute, now and over the last hour (oldest first). */
+  /** Lines a minute: in the newest minute, and in the last twelve (oldest first). */
   readonly rate: number;
   readonly rates: readonly number[];
-  readonly containers: readonly { readonly name: string; readonly rate: number }[];
+  readonly containers: readonly string[];
 }
 
 export interface Bucket {
@@ -62,7 +62,8 @@ export interface Counts {
 export interface FoundField {
   readonly name: string;
   readonly source: 'label' | 'meta' | 'json' | 'logfmt';
-  /** How many values there are, and whether that is all. */
+  /** Lines that have it, and how many values it has among them. */
+  readonly count: number;
   readonly distinct: number;
   readonly values: readonly { readonly value: string; readonly count: number }[];
 }
@@ -80,6 +81,8 @@ export interface LogsApi {
   ask(ask: PageAsk, signal: AbortSignal): Promise<Answer>;
   counts(ask: Ask, buckets: number, signal: AbortSignal): Promise<Counts>;
   fields(ask: Ask, signal: AbortSignal): Promise<FoundField[]>;
+  /** Names of streams' labels, each with its values. */
+  labels(signal: AbortSignal): Promise<Record<string, string[]>>;
   around(line: LogLine, each: number, signal: AbortSignal): Promise<LogLine[]>;
   openTail(query: string, since: string | null): Promise<Socket>;
 }

@@ -44,6 +44,7 @@ export class Facets {
   /** Counts by level as if no level were chosen, so that the others can be weighed. */
   readonly levels: Asked<Counts>;
   readonly fields: Asked<FoundField[]>;
+  readonly labels: Asked<Record<string, string[]>>;
 
   constructor(
     private readonly api: LogsApi,
@@ -53,10 +54,15 @@ export class Facets {
     this.counts = new Asked(failureOf);
     this.levels = new Asked(failureOf);
     this.fields = new Asked(failureOf);
+    this.labels = new Asked(failureOf);
   }
 
   loadServices(): Promise<void> {
     return this.services.ask((signal) => this.api.services(signal));
+  }
+
+  loadLabels(): Promise<void> {
+    return this.labels.ask((signal) => this.api.labels(signal));
   }
 
   /** Counts over time; `withoutLevels` is the same question with no level chosen. */

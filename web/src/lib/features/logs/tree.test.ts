@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Service } from './api';
-import { projectsOf, rateWords } from './tree';
+import type { FoundField, Service } from './api';
+import { projectsOf, rateWords, worthShowing } from './tree';
 
 const service = (id: string, project: string, containers: string[] = []): Service => ({
   id,
@@ -9,7 +9,7 @@ const service = (id: string, project: string, containers: string[] = []): Servic
   lastSeen: '',
   rate: 1,
   rates: [],
-  containers: containers.map((name) => ({ name, rate: 0 })),
+  containers,
 });
 
 describe('the tree of services', () => {
@@ -35,6 +35,32 @@ describe('the tree of services', () => {
       '412',
       '12k',
       '2.5M',
+    ]);
+  });
+});
+
+describe('fields beside the list', () => {
+  const field = (name: string, source: FoundField['source'], count: number, distinct: number): FoundField => ({
+    name,
+    source,
+    count,
+    distinct,
+    values: [],
+  });
+  it('are those that narrow it down, and those that are filtered for', () => {
+    const fields = [
+      field('container', 'label', 900, 3),
+      field('host', 'label', 900, 1),
+      field('request_id', 'json', 700, 700),
+      field('message', 'json', 700, 9),
+      field('status', 'json', 700, 5),
+    ];
+    const names = (filters: Parameters<typeof worthShowing>[1]): string[] => worthShowing(fields, filters).map((f) => f.name);
+    expect(names([])).toEqual(['status', 'container']);
+    expect(names([{ source: 'json', name: 'request_id', value: 'x', not: false }])).toEqual([
+      'request_id',
+      'status',
+      'container',
     ]);
   });
 });

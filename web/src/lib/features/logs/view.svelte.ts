@@ -1,6 +1,7 @@
 /** The Logs page as one thing: what the address asks for, what is loaded for it, and each step a reader can take. */
 import { readAddress, writeAddress, type Form, type PageState } from './address';
 import type { Ask, LogsApi, Span } from './api';
+import type { Vocabulary } from './editor';
 import { Facets } from './facets.svelte';
 import { Feed, type FailureOf } from './feed.svelte';
 import { EVERYTHING, termsOf, toggled, toggledField, toLogql, type FieldFilter, type Filter } from './filter';
@@ -34,6 +35,9 @@ export interface Range {
 const ROW_PX = 22;
 /** Where the line of an address is outside the range, this much around it is shown. */
 const AROUND_NS = 450_000_000_000n;
+/** How often the services' rates, and while following the counts, are asked again. */
+const SERVICES_MS = 15_000;
+const COUNTS_MS = 5_000;
 /** How far back the last line is looked for where a range is empty. */
 const LOOK_BACK_NS = 30n * 86_400_000_000_000n;
 
@@ -71,6 +75,26 @@ export class LogsView {
   );
   readonly find = $derived(matcherOf(this.needles));
   readonly levelCounts = $derived.by(() => levelTotals(this.facets.levels.value ?? this.facets.counts.value));
+
+  /** Words that the LogQL editor offers: those of this server. */
+  readonly vocabulary: Vocabulary = {
+    labels: async () => Object.keys(await this.#labels()),
+    values: async (label) => (await this.#labels())[label] ?? [],
+    fields: () => this.facets.fields.value ?? [],
+  };
+
+  /** Keeps what stands around the list fresh while the page is looked at. Gives what ends that. */
+  start(): () => void {
+    void this.facets.loadServices();
+    void this.facets.loadLabels();
+    const services = setInterval(() => !document.hidden && void this.facets.loadServices(), SERVICES_MS);
+    const counts = setInterval(() => !document.hidden && this.feed.following && void this.loadCounts(), COUNTS_MS);
+    return () => {
+      clearInterval(services);
+      clearInterval(counts);
+      this.feed.destroy();
+    };
+  }
 
   /** Asks for what the address says. */
   async load(): Promise<void> {
@@ -211,8 +235,9 @@ export class LogsView {
     this.list.toNewest();
   }
 
-  destroy(): void {
-    this.feed.destroy();
+  async #labels(): Promise<Record<string, string[]>> {
+    if (!this.facets.labels.value) await this.facets.loadLabels();
+    return this.facets.labels.value ?? {};
   }
 
   #show(cursor: string): void {
