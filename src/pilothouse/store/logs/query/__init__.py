@@ -1,0 +1,1 @@
+"""Queries over the logs: plan, scan, pipeline, then lines or numbers."""

@@ -1,0 +1,152 @@
+"""Log queries: lines newest or oldest first, with no more read than the limit needs."""
+
+import heapq
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from pilothouse.query.logql import ast
+from pilothouse.store.logs.query.budget import Budget
+from pilothouse.store.logs.query.pieces import Ids, Piece
+from pilothouse.store.logs.query.plan import plan
+from pilothouse.store.logs.query.rowlabels import RowLabels
+from pilothouse.store.logs.query.scan import AHEAD, Rows, Scan, _workers, row_labels
+from pilothouse.store.logs.snapshot import Snapshot
+
+FIRST_TAKE = 256
+"""Lines decoded at first; each further portion of a piece is twice as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an answer, with what the pipeline made of its text and labels."""
+
+    ts: int
+    text: str
+    labels: RowLabels
+
+
+@dataclass(slots=True)
+class _Best:
+    """The foremost `limit` lines seen. `sign` is 1 for oldest first, -1 for newest first."""
+
+    limit: int
+    sign: int
+    heap: list[tuple[int, int, Line]] = field(default_factory=list)
+    count: int = 0
+
+    @property
+    def full(self) -> bool:
+        return len(self.heap) >= self.limit
+
+    def beyond(self, ts: int) -> bool:
+        """Whether a line of time `ts` comes behind all that is wanted."""
+        return self.full and self.sign * ts >= -self.heap[0][0]
+
+    def add(self, line: Line) -> None:
+        self.count += 1
+        entry = (-self.sign * line.ts, -self.count, line)
+        if self.full:
+            heapq.heappushpop(self.heap, entry)
+        else:
+            heapq.heappush(self.heap, entry)
+
+    def lines(self) -> list[Line]:
+        return [entry[2] for entry in sorted(self.heap, key=lambda entry: (-entry[0], -entry[1]))]
+
+
+def select_lines(
+    snapshot: Snapshot, query: ast.LogQuery, *, start: int, end: int, limit: int, forward: bool, budget: Budget
+) -> list[Line]:
+    """The first (`forward`) or last `limit` lines from `start` up to, not including, `end` ns, in that order.
+
+    Raises MeaningFault, QueryTimeout, QueryCancelled or SegmentDamaged.
+    """
+    scan = Scan(snapshot, plan(query), start, end, budget)
+    best = _Best(limit, 1 if forward else -1)
+    for piece, found in _in_order(scan, best, forward=forward):
+        budget.check()
+        budget.read(len(found.rows), 0)
+        _take(scan, piece, found, best, forward=forward)
+    return best.lines()
+
+
+def _in_order(scan: Scan, best: _Best, *, forward: bool) -> Iterator[tuple[Piece, Rows]]:
+    """Pieces by the foremost time of their selected rows, as long as one can hold a line that is wanted.
+
+    A piece is first placed by the bounds of all its rows, and again, once its small columns have been looked at, by
+    those that count. Behind the foremost piece a few more are read ahead.
+    """
+    sign = 1 if forward else -1
+    queue: list[tuple[int, int, Piece, Ids | None]] = []
+    for number, piece in enumerate(scan.pieces()):
+        bound = max(piece.min_ts, scan.start) if forward else min(piece.max_ts, scan.end - 1)
+        queue.append((sign * bound, number, piece, None))
+    heapq.heapify(queue)
+    reading: list[tuple[int, Piece, Future[Rows]]] = []
+    while queue or reading:
+        while queue and len(reading) < AHEAD:
+            at, number, piece, rows = heapq.heappop(queue)
+            if best.beyond(sign * at):
+                queue.clear()
+                break
+            if rows is None:
+                rows = scan.select(piece)
+                if len(rows):
+                    ts = piece.keys.ts[rows]
+                    heapq.heappush(queue, (sign * int(ts.min() if forward else ts.max()), number, piece, rows))
+                scan.budget.check()
+                continue
+            if reading and not best.full and len(rows) >= 8 * best.limit and not _selective(scan):
+                # The piece in hand will do: reading another would only make it wait.
+                heapq.heappush(queue, (at, number, piece, rows))
+                break
+            reading.append((at, piece, _workers.submit(scan.read, piece, rows)))
+        if not reading:
+            return
+        at, piece, future = reading.pop(0)
+        if best.beyond(sign * at):
+            future.cancel()
+            continue
+        yield piece, future.result()
+
+
+def _selective(scan: Scan) -> bool:
+    """Whether most lines may be filtered out, so that one piece will hardly do."""
+    return bool(scan.plan.line_filters or scan.plan.label_filters or scan.plan.rest)
+
+
+def _take(scan: Scan, piece: Piece, found: Rows, best: _Best, *, forward: bool) -> None:
+    if not len(found.rows) or found.lines is None:
+        return
+    ts = piece.keys.ts[found.rows]
+    # Lines of equal time keep their order of arrival, or reverse it, as a whole.
+    order = np.argsort(ts, kind="stable")
+    rows = found.rows[order if forward else order[::-1]]
+    streams, size, at = scan.snapshot.streams, FIRST_TAKE, 0
+    run = scan.plan.steps.run if scan.plan.rest else None
+    while at < len(rows):
+        some = rows[at : at + size]
+        times = piece.keys.ts[some].tolist()
+        if best.beyond(times[0]):
+            return
+        if run is None and not best.full:
+            keep = best.limit - len(best.heap)
+            some, times = some[: max(keep, FIRST_TAKE)], times[: max(keep, FIRST_TAKE)]
+        index = pa.array(some)
+        texts = found.lines.take(index).to_pylist()
+        attached = [None] * len(some) if found.metadata is None else found.metadata.take(index).to_pylist()
+        numbers, levels = piece.keys.stream[some].tolist(), piece.keys.level[some].tolist()
+        for time, text, stream, level, metadata in zip(times, texts, numbers, levels, attached, strict=True):
+            if best.beyond(time):
+                return
+            labels = row_labels(streams, stream, level, metadata)
+            out = text if run is None else run(time, text, labels)
+            if out is not None:
+                best.add(Line(time, out, labels))
+        at += len(some)
+        size *= 2
+        scan.budget.check()

@@ -1,0 +1,177 @@
+"""The store in pieces: a row group of a segment, or a batch of the head. The unit of reading and of pruning."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pilothouse.store.logs.query.literals import Clause
+from pilothouse.store.logs.segment import Segment
+from pilothouse.store.logs.snapshot import Snapshot
+
+Ints: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
+Ids: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int32]]
+Levels: TypeAlias = np.ndarray[tuple[int], np.dtype[np.uint8]]
+
+KEY_CACHE = 48 << 20
+"""Bytes of decoded times, streams and levels kept: 13 a row, 425 kB a row group, so the newest 3.8 million rows."""
+_KEY_COLUMNS = ["ts", "stream", "level"]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The small columns of a piece, decoded. Not to be changed."""
+
+    ts: Ints
+    stream: Ids
+    level: Levels
+
+
+class KeyCache:
+    """Decoded small columns of the row groups used last. Shared by all queries, from any thread."""
+
+    def __init__(self, limit: int = KEY_CACHE) -> None:
+        self._limit = limit
+        self._held: OrderedDict[tuple[str, int], Keys] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def of(self, segment: Segment, index: int) -> Keys:
+        """Read, or as they were read before. Raises SegmentDamaged."""
+        at = (str(segment.path), index)
+        with self._lock:
+            if (found := self._held.get(at)) is not None:
+                self._held.move_to_end(at)
+                return found
+        keys = _keys(segment.read([index], _KEY_COLUMNS))
+        with self._lock:
+            if at not in self._held:
+                self._held[at] = keys
+                self._bytes += _size(keys)
+            while self._bytes > self._limit:
+                self._bytes -= _size(self._held.popitem(last=False)[1])
+        return keys
+
+
+def _size(keys: Keys) -> int:
+    return keys.ts.nbytes + keys.stream.nbytes + keys.level.nbytes
+
+
+def _keys(table: pa.Table | pa.RecordBatch) -> Keys:
+    return Keys(
+        table.column("ts").to_numpy(zero_copy_only=False)
+        if isinstance(table, pa.RecordBatch)
+        else table["ts"].to_numpy(),
+        table.column("stream").to_numpy(zero_copy_only=False)
+        if isinstance(table, pa.RecordBatch)
+        else table["stream"].to_numpy(),
+        table.column("level").to_numpy(zero_copy_only=False)
+        if isinstance(table, pa.RecordBatch)
+        else table["level"].to_numpy(),
+    )
+
+
+@dataclass(eq=False)
+class Piece:
+    """Rows that lie together. `min_ts` and `max_ts` bound their times. Lines are read when they are asked for."""
+
+    rows: int
+    min_ts: int
+    max_ts: int
+    source: "tuple[Segment, int, KeyCache] | pa.RecordBatch"
+    order: int
+
+    @cached_property
+    def keys(self) -> Keys:
+        """Times, streams and levels. Raises SegmentDamaged."""
+        if isinstance(self.source, pa.RecordBatch):
+            return _keys(self.source)
+        segment, index, cache = self.source
+        return cache.of(segment, index)
+
+    def lines(self) -> tuple[pa.StringArray, pa.MapArray | None]:
+        """Lines and structured metadata, None where no line has any. Raises SegmentDamaged."""
+        if isinstance(self.source, pa.RecordBatch):
+            line, metadata = self.source.column("line"), self.source.column("metadata")
+        else:
+            segment, index, _ = self.source
+            table = segment.read([index], ["line", "metadata"])
+            line, metadata = _one(table["line"]), _one(table["metadata"])
+        return line, None if metadata.null_count == len(metadata) else metadata
+
+    def metadata(self) -> pa.MapArray | None:
+        """Structured metadata alone. Raises SegmentDamaged."""
+        if isinstance(self.source, pa.RecordBatch):
+            metadata = self.source.column("metadata")
+        else:
+            segment, index, _ = self.source
+            metadata = _one(segment.read([index], ["metadata"])["metadata"])
+        return None if metadata.null_count == len(metadata) else metadata
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+
+
+_CACHE = KeyCache()
+
+
+def pieces(
+    snapshot: Snapshot, streams: Ids, start: int, end: int, clauses: Sequence[Clause], cache: KeyCache = _CACHE
+) -> list[Piece]:
+    """The pieces that can hold lines of `streams` (sorted ids) from `start` up to, not including, `end` ns."""
+    found: list[Piece] = []
+    if not len(streams) or start >= end:
+        return found
+    everything = len(streams) == len(snapshot.streams)
+    for order, segment in enumerate(snapshot.segments):
+        if segment.max_ts < start or segment.min_ts >= end:
+            continue
+        if not everything and not _holds_any(segment, streams, start, end):
+            continue
+        for group in segment.row_groups:
+            if (
+                group.max_ts >= start
+                and group.min_ts < end
+                and (everything or _between(streams, group.min_stream, group.max_stream))
+                and all(any(segment.may_contain(group.index, text) for text in clause) for clause in clauses)
+            ):
+                found.append(Piece(group.rows, group.min_ts, group.max_ts, (segment, group.index, cache), order))
+    for order, batch in enumerate(snapshot.batches, len(snapshot.segments)):
+        if batch.num_rows:
+            bounds = pc.min_max(batch.column("ts")).as_py()
+            if bounds["max"] >= start and bounds["min"] < end:
+                found.append(Piece(batch.num_rows, bounds["min"], bounds["max"], batch, order))
+    return found
+
+
+def _holds_any(segment: Segment, streams: Iterable[int], start: int, end: int) -> bool:
+    counts = segment.stream_counts
+    return any(
+        (count := counts.get(int(stream))) is not None and count.max_ts >= start and count.min_ts < end
+        for stream in streams
+    )
+
+
+def _between(streams: Ids, low: int, high: int) -> bool:
+    at = int(np.searchsorted(streams, low))
+    return at < len(streams) and int(streams[at]) <= high
+
+
+def select_rows(keys: Keys, piece: Piece, streams: Ids, everything: bool, start: int, end: int) -> Ids | None:  # noqa: FBT001
+    """Rows of `streams` within [start, end), ascending; None where that is all of them."""
+    mask: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
+    if not everything:
+        mask = (keys.stream == streams[0]) if len(streams) == 1 else np.isin(keys.stream, streams)
+    if piece.min_ts < start or piece.max_ts >= end:
+        inside = (keys.ts >= start) & (keys.ts < end)
+        mask = inside if mask is None else mask & inside
+    if mask is None or bool(mask.all()):
+        return None
+    return np.flatnonzero(mask).astype(np.int32)
