@@ -1,5 +1,6 @@
 """The log backend: a real Loki, or the embedded store, by the same HTTP API. Nothing here knows which."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,6 +29,7 @@ CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
 MOST_ANSWER = 128 << 20
 """Bytes of an answer: 10,000 lines of 12 kB. A longer one is a backend out of hand."""
 HEARTBEAT_SECONDS = 20.0
+Params = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
 class Categories(msgspec.Struct, rename="camel", frozen=True):
@@ -115,7 +117,7 @@ class LokiClient:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
+        params: Params | None = None,
         data: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -153,12 +155,14 @@ class LokiClient:
         }  # fmt: skip
         if step_ms is not None:
             params["step"] = f"{step_ms}ms"
-        return decode(_answers, await self._ask("/loki/api/v1/query_range", params)).data
+        answer: _Answer = decode(_answers, await self._ask("/loki/api/v1/query_range", params))
+        return answer.data
 
     async def query(self, query: str, *, at: int, limit: int = 100) -> Result:
         """The answer of a moment (ns)."""
         params = {"query": query, "time": str(at), "limit": str(limit)}
-        return decode(_answers, await self._ask("/loki/api/v1/query", params)).data
+        answer: _Answer = decode(_answers, await self._ask("/loki/api/v1/query", params))
+        return answer.data
 
     async def streams(self, query: str, *, start: int, end: int, limit: int, forward: bool) -> list[Stream]:
         """The lines of a log query."""
@@ -189,22 +193,36 @@ class LokiClient:
             if response.status != 200:
                 raise Unavailable("the log backend is not ready")
 
-    async def tail(self, query: str, *, start: int, limit: int = 100) -> AsyncIterator[tuple[list[Stream], int]]:
+    async def tail(
+        self, query: str, *, start: int, limit: int = 100, opened: asyncio.Event | None = None
+    ) -> AsyncIterator[tuple[list[Stream], int]]:
         """New lines from `start` (ns) on, as they come, and how many the backend dropped before them.
 
-        Raises UpstreamFailed when the backend goes away; it never ends by itself.
+        `opened` is set when the backend has begun: what it acknowledges from then on will come. Raises UpstreamFailed
+        when the backend goes away; it never ends by itself.
         """
-        params = {"query": query, "start": str(start), "limit": str(limit)}
+        frames = self.tail_frames(query, start=start, limit=str(limit), flags="categorize-labels", opened=opened)
+        async for text in frames:
+            frame: _TailFrame = decode(_frames, text)
+            yield frame.streams, len(frame.dropped_entries or ())
+
+    async def tail_frames(
+        self, query: str, *, start: int, limit: str, flags: str = "", opened: asyncio.Event | None = None
+    ) -> AsyncIterator[str]:
+        """As tail, giving the backend's frames as they are."""
+        params = {"query": query, "start": str(start), "limit": limit}
+        headers = {"X-Loki-Response-Encoding-Flags": flags} if flags else {}
         try:
             async with self._session().ws_connect(
                 self._base.replace("http", "ws", 1) + "/loki/api/v1/tail?" + urlencode(params),
-                headers=CATEGORIZE, heartbeat=HEARTBEAT_SECONDS, max_msg_size=16 << 20,
+                headers=headers, heartbeat=HEARTBEAT_SECONDS, max_msg_size=16 << 20,
                 timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
             ) as socket:  # fmt: skip
+                if opened is not None:
+                    opened.set()
                 async for message in socket:
                     if message.type is aiohttp.WSMsgType.TEXT:
-                        frame = decode(_frames, message.data)
-                        yield frame.streams, len(frame.dropped_entries or ())
+                        yield message.data
                 raise UpstreamFailed(f"the log backend ended the tail ({socket.close_code})")
         except aiohttp.WSServerHandshakeError as error:
             raise failure(error.status, error.message) from error

@@ -1,7 +1,8 @@
 """The gateway's ASGI application, built from the URL table."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
@@ -79,7 +80,7 @@ def _guarding(route: Route) -> type[APIRoute]:
     class Guarded(APIRoute):
         """An API route behind the guard: nothing of the request is even read before its caller is let in."""
 
-        def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handler = super().get_route_handler()
 
             async def guarded(request: Request) -> Response:

@@ -2,8 +2,10 @@
 
 from pilothouse.access import Permission
 from pilothouse.audit import Action
-from pilothouse.gateway.api.v1 import api_keys, audit, auth, roles, sessions, setup, system, users
+from pilothouse.gateway.api.v1 import api_keys, audit, auth, logs, roles, sessions, setup, system, users
+from pilothouse.gateway.proxy import loki
 from pilothouse.gateway.table import Kind, Needs, Route
+from pilothouse.gateway.ws import logs as live
 
 SYSTEM = (
     Route(method="GET", path="/health", needs=Needs.OPEN, endpoint=system.health, tag="system"),
@@ -59,9 +61,55 @@ AUDIT = tuple(
     )
 )
 
+# Those with a query first: `services` and `query` are not taken for the id of a service.
+LOGS = tuple(
+    Route(method="GET", path=f"/api/v1/logs/{path}", needs=Permission.LOGS_READ, endpoint=endpoint, action=action,
+          tag="logs")
+    for path, endpoint, action in (
+        ("services", logs.services_list, Action.LOGS_LIST),
+        ("labels", logs.labels, Action.LOGS_LIST),
+        ("query", logs.query, Action.LOGS_QUERY),
+        ("query/histogram", logs.query_histogram, Action.LOGS_QUERY),
+        ("query/fields", logs.query_fields, Action.LOGS_QUERY),
+        ("query/context", logs.query_context, Action.LOGS_READ),
+        ("query/export", logs.query_export, Action.LOGS_EXPORT),
+        ("{service_id}", logs.lines, Action.LOGS_READ),
+        ("{service_id}/histogram", logs.histogram, Action.LOGS_READ),
+        ("{service_id}/fields", logs.fields, Action.LOGS_READ),
+        ("{service_id}/context", logs.context, Action.LOGS_READ),
+        ("{service_id}/export", logs.export, Action.LOGS_EXPORT),
+    )
+)  # fmt: skip
+
+LIVE = tuple(
+    Route(method="GET", path=path, needs=Permission.LOGS_READ, endpoint=endpoint, kind=Kind.WEBSOCKET,
+          action=Action.LOGS_TAIL, tag="logs")
+    for path, endpoint in (
+        ("/ws/logs", live.tail),
+        ("/ws/logs/{service_id}", live.tail),
+        ("/loki/api/v1/tail", loki.tail),
+    )
+)  # fmt: skip
+
+LOKI = (
+    *(
+        Route(method="POST", path=path, needs=Permission.LOGS_WRITE, endpoint=loki.write, kind=Kind.RAW,
+              action=Action.LOGS_PUSH, tag="loki")
+        for path in ("/loki/api/v1/push", "/otlp/v1/logs")
+    ),
+    *(
+        Route(method=method, path="/loki/api/v1/{path:path}", needs=Permission.LOGS_READ, endpoint=loki.read,
+              kind=Kind.RAW, action=Action.LOGS_QUERY, tag="loki")
+        for method in ("GET", "POST")
+    ),
+)  # fmt: skip
+
 ROUTES: tuple[Route, ...] = (
     *SYSTEM,
     *AUTH,
     *USERS,
     *AUDIT,
+    *LOGS,
+    *LIVE,
+    *LOKI,
 )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import orjson
 from fastapi import Request
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -17,6 +16,7 @@ from pilothouse.audit import Action, Outcome
 from pilothouse.core.errors import Forbidden, PilothouseError, Unauthenticated
 from pilothouse.core.times import MINUTE, now_ns
 from pilothouse.gateway.dependencies import address_of, principal_of, services_of
+from pilothouse.gateway.ws.closing import refuse_socket
 
 ANONYMOUS_DENIALS = 20
 """Entries a minute that an address which is not signed in can write into the audit trail; the rest is counted."""
@@ -85,7 +85,8 @@ _denials = Denials()
 async def admit(connection: HTTPConnection, route: Route) -> Principal | None:
     """Let the caller in by what `route` needs. Raises Unauthenticated or Forbidden, after writing it down."""
     if route.needs is Needs.OPEN:
-        return connection.scope["state"].get("principal")
+        principal: Principal | None = connection.scope["state"].get("principal")
+        return principal
     try:
         return judge(principal_of(connection), route)
     except (Unauthenticated, Forbidden) as error:
@@ -182,24 +183,3 @@ def guarded_socket(route: Route) -> Callable[[WebSocket], Awaitable[None]]:
         await route.endpoint(socket)
 
     return endpoint
-
-
-CLOSE_CODES = {401: 4001, 403: 4003, 404: 4004, 400: 4008, 413: 4008, 429: 4008, 502: 4011, 503: 4011, 504: 4011}
-MOST_REASON = 123
-"""Bytes of a close frame's reason, by RFC 6455."""
-
-
-def close_reason(error: PilothouseError) -> str:
-    """The envelope as a close frame's reason: cut to what fits, and still JSON."""
-    message = error.message
-    while True:
-        text = orjson.dumps({"error": {"code": error.code, "message": message}})
-        if len(text) <= MOST_REASON:
-            return text.decode()
-        message = message[: max(0, len(message) - max(1, len(text) - MOST_REASON))]
-
-
-async def refuse_socket(socket: WebSocket, error: PilothouseError) -> None:
-    """Accept and close at once, with the code and the envelope that say why."""
-    await socket.accept()
-    await socket.close(CLOSE_CODES.get(error.status, 4011), close_reason(error))
