@@ -1,18 +1,20 @@
 """One asynchronous engine for SQLite and PostgreSQL alike."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from pilothouse.core.errors import Unavailable
+from pilothouse.core.errors import InvalidRequest, PilothouseError, StorageFull, Unavailable
 from pilothouse.settings import Settings, SettingsError
 
 BUSY_MS = 10_000
@@ -44,11 +46,9 @@ class State:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """A session that only reads, from one moment of the database. Raises Unavailable where it is away."""
-        try:
+        with told():
             async with self._readers() as session:
                 yield session
-        except (OperationalError, OSError) as error:
-            raise unavailable(error) from error
 
     @asynccontextmanager
     async def write(self, lock: Lock) -> AsyncIterator[AsyncSession]:
@@ -56,15 +56,13 @@ class State:
 
         What it reads therefore still holds when it writes. Raises Unavailable.
         """
-        try:
+        with told():
             async with self._writers() as session, session.begin():
                 if not self.is_sqlite:
                     await session.execute(
                         text("SELECT pg_advisory_xact_lock(:class, :lock)"), {"class": LOCK_CLASS, "lock": int(lock)}
                     )
                 yield session
-        except (OperationalError, OSError) as error:
-            raise unavailable(error) from error
 
     async def ping(self) -> None:
         """Raises Unavailable where the database does not answer."""
@@ -76,10 +74,37 @@ class State:
         await self.engine.dispose()
 
 
-def unavailable(error: Exception) -> Unavailable:
-    """A driver's error without its statement and values, which may hold what must not be shown."""
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn a driver's failure into what can be told, without its statement and values, which may hold secrets.
+
+    Raises Unavailable, StorageFull, and InvalidRequest for text that the database can't hold.
+    """
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise unstorable() from error
+    except (OperationalError, InterfaceError, OSError) as error:
+        raise unavailable(error) from error
+    except DBAPIError as error:
+        if str(getattr(error.orig, "sqlstate", "")).startswith("22"):  # PostgreSQL's class of data exceptions
+            raise unstorable() from error
+        raise
+
+
+def unavailable(error: Exception) -> PilothouseError:
+    """What a failure of the database means to a client: StorageFull or Unavailable."""
     reason = error.orig if isinstance(error, DBAPIError) else error
-    return Unavailable(f"the database does not answer: {type(reason).__name__}", code="STATE_UNAVAILABLE")
+    if isinstance(reason, sqlite3.Error):  # its texts are fixed ones, without values
+        if getattr(reason, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+            return StorageFull("the disk of the database is full: nothing was changed")
+        return Unavailable(f"the database can't be used: {reason}", code="STATE_UNAVAILABLE")
+    return Unavailable(f"the database does not answer ({type(reason).__name__})", code="STATE_UNAVAILABLE")
+
+
+def unstorable() -> InvalidRequest:
+    """For NULs and half surrogates."""
+    return InvalidRequest("a value holds characters that can't be kept", code="INVALID_CHARACTERS")
 
 
 def database_url(settings: Settings) -> URL:
@@ -100,7 +125,10 @@ def open_state(settings: Settings) -> State:
     url = database_url(settings)
     if url.get_backend_name() == "sqlite":
         if url.database and url.database != ":memory:":
-            Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = Path(url.database)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):  # the first use of the database says what is wrong with it
+                path.touch(mode=0o600)
         engine = create_async_engine(url, pool_size=4, max_overflow=4)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)

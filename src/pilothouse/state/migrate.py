@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, text
 
 from pilothouse.settings import Settings
-from pilothouse.state.engine import LOCK_CLASS, Lock, open_state, unavailable
+from pilothouse.state.engine import LOCK_CLASS, Lock, open_state, told
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -22,10 +22,9 @@ async def migrate(settings: Settings) -> None:
     state = open_state(settings)
     engine = state.engine.execution_options(begin="BEGIN IMMEDIATE")
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_upgrade)
-    except OSError as error:
-        raise unavailable(error) from error
+        with told():
+            async with engine.begin() as connection:
+                await connection.run_sync(_upgrade)
     finally:
         await state.close()
 

@@ -1,6 +1,7 @@
 """The state on both databases."""
 
 import asyncio
+import contextlib
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -8,11 +9,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text, update
 
-from pilothouse.core.errors import Unavailable
+from pilothouse.core.errors import InvalidRequest, StorageFull, Unavailable
 from pilothouse.settings import SettingsError, load
 from pilothouse.state import Lock, migrate, open_state
 from pilothouse.state.migrate import alembic_config
-from pilothouse.state.models import Base, Version
+from pilothouse.state.models import Base, User, Version
 
 
 async def test_migrations_make_exactly_the_tables_of_the_models(state):
@@ -99,3 +100,50 @@ def test_an_unknown_database_stops_the_start_by_name(tmp_path, url):
     with pytest.raises(SettingsError, match="PILOTHOUSE_DATABASE_URL") as caught:
         open_state(load({}, data_dir=tmp_path, database_url=url))
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+async def test_text_that_can_not_be_kept_is_never_an_error_of_ours(state, name):
+    """SQLite takes a NUL and PostgreSQL does not, neither takes half a surrogate: found nothing, or 400."""
+    found = None
+    with contextlib.suppress(InvalidRequest):
+        async with state.read() as session:
+            found = (await session.execute(select(User).where(User.name_key == name))).first()
+    assert found is None
+
+
+async def test_a_full_disk_is_told_as_such(tmp_path):
+    """507, and what was there before stays readable."""
+    settings = load({}, data_dir=tmp_path)
+    await migrate(settings)
+    state = open_state(settings)
+
+    async def fill() -> None:
+        async with state.write(Lock.ACCOUNTS) as session:
+            pages = await session.scalar(text("PRAGMA page_count"))
+            await session.execute(text(f"PRAGMA max_page_count = {pages}"))
+            await session.execute(text("CREATE TABLE big AS SELECT zeroblob(10000000)"))
+
+    with pytest.raises(StorageFull):
+        await fill()
+    async with state.read() as session:
+        assert await session.scalar(select(Version.number)) == 0
+    await state.close()
+
+
+async def test_a_directory_that_is_no_directory_is_told(tmp_path):
+    """With the database's own words."""
+    (tmp_path / "state.db").mkdir()
+    with pytest.raises(Unavailable, match="unable to open database file"):
+        await migrate(load({}, data_dir=tmp_path))
+
+
+async def test_the_database_is_ours_alone(tmp_path):
+    """0600, its write-ahead log too."""
+    settings = load({}, data_dir=tmp_path)
+    await migrate(settings)
+    state = open_state(settings)
+    async with state.write(Lock.ACCOUNTS) as session:
+        await session.execute(update(Version).values(number=1))
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("state.db*")} == {0o600}
+    await state.close()
