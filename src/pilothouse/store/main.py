@@ -14,7 +14,7 @@ from starlette.responses import Response
 from pilothouse import own_log
 from pilothouse.core.errors import PilothouseError
 from pilothouse.settings import Settings
-from pilothouse.store.api import admin, otlp, push
+from pilothouse.store.api import admin, labels, otlp, push, query, tail
 from pilothouse.store.logs.lock import locked
 from pilothouse.store.logs.store import LogStore
 
@@ -53,6 +53,9 @@ def application(store: LogStore, settings: Settings, failures: Failures) -> Star
             *admin.routes(store),
             *push.routes(store, settings),
             *otlp.routes(store, settings),
+            *query.routes(store, settings),
+            *labels.routes(store, settings),
+            *tail.routes(store, settings),
         ],
         exception_handlers={PilothouseError: known, Exception: unknown},
         lifespan=lifespan,

@@ -22,7 +22,6 @@ from pilothouse.store.logs import limits
 from pilothouse.store.logs.batch import StreamLines
 from pilothouse.store.logs.store import LogStore
 
-
 SERVICE = "service_name"
 NAMING = ("service", "app", "application", "app_name", "name", "app_kubernetes_io_name", "container", "container_name",
           "k8s_container_name", "component", "workload", "job", "k8s_job_name")  # fmt: skip

@@ -20,7 +20,8 @@ from pilothouse.store.logs.query.budget import Budget
 from pilothouse.store.logs.query.errors import QueryRefused
 from pilothouse.store.logs.query.lines import Line, select_lines
 from pilothouse.store.logs.snapshot import Snapshot
-from pilothouse.store.logs.store import LogStore, Subscription
+from pilothouse.store.logs.store import LogStore
+from pilothouse.store.logs.subscription import Subscription
 
 MAX_DELAY = 5
 """Seconds that a tail may wait for late lines, as in Loki."""

@@ -94,7 +94,7 @@ class LogStore:
         self._upkeep: asyncio.Task[None] | None = None
         self._wake, self._room = asyncio.Event(), asyncio.Event()
         self._flushing, self._changing, self._merging = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
-        self._numbering = threading.Lock()
+        self._numbering, self._viewing = threading.Lock(), threading.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="flush")
         self._merge_pool = ThreadPoolExecutor(1, thread_name_prefix="merge", initializer=step_back)
         self._last_flush = time.monotonic()
@@ -200,7 +200,8 @@ class LogStore:
         batch = pending.batch
         if not batch.num_rows:
             return
-        (self._frozen if pending.written.result() < self._frozen_before else self._head).append(batch)
+        with self._viewing:
+            (self._frozen if pending.written.result() < self._frozen_before else self._head).append(batch)
         self.lines_in += batch.num_rows
         for subscription in self._subscriptions:
             subscription.offer(batch)
@@ -229,13 +230,14 @@ class LogStore:
     # Reading
 
     def snapshot(self) -> Snapshot:
-        """This moment of the store, for one query."""
-        return Snapshot(
-            streams=self.streams,
-            segments=self._segments,
-            batches=(*self._frozen.batches(), *self._head.batches()),
-            damaged=self.damaged,
-        )
+        """This moment of the store, for one query. From any thread."""
+        with self._viewing:
+            return Snapshot(
+                streams=self.streams,
+                segments=self._segments,
+                batches=(*self._frozen.batches(), *self._head.batches()),
+                damaged=self.damaged,
+            )
 
     def subscribe(self) -> Subscription:
         """Every batch from now on, until `unsubscribe`."""
@@ -314,7 +316,8 @@ class LogStore:
             if not self._frozen.rows:
                 needed = await self._wal.rotate()
                 # No await from the rotation to here: what is in earlier files goes to the frozen head, the rest not.
-                self._frozen, self._head, self._frozen_before = self._head, Head(), needed
+                with self._viewing:
+                    self._frozen, self._head, self._frozen_before = self._head, Head(), needed
                 while any(one.written.done() for one in self._pending):  # noqa: ASYNC110 - ends within one turn of the loop
                     await asyncio.sleep(0)
             self._last_flush = time.monotonic()
@@ -322,9 +325,8 @@ class LogStore:
                 return
             added = await self._run(self._write_segments, self._frozen.batches())
             async with self._changing:
-                await self._commit((*self._segments, *added), wal_needed=self._frozen_before)
-                self._frozen = Head()
-                self._room.set()
+                await self._commit((*self._segments, *added), wal_needed=self._frozen_before, flushed=True)
+            self._room.set()
             self._wal.remove_before(self._manifest.wal)
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -347,13 +349,19 @@ class LogStore:
             self._next_segment += 1
             return self._next_segment - 1
 
-    async def _commit(self, segments: Sequence[Segment], *, wal_needed: int) -> None:
-        """Make `segments` the ones that exist; queries see them as soon as the manifest is on disk."""
+    async def _commit(self, segments: Sequence[Segment], *, wal_needed: int, flushed: bool = False) -> None:
+        """Make `segments` the ones that exist; queries see them once the manifest is on disk.
+
+        `flushed`: the frozen head is among them now.
+        """
         kept = [entry for entry in self._manifest.segments if entry.path in self._unopened]
         entries = [manifests.Entry(path=str(s.path.relative_to(self._root)), merged=s.merged) for s in segments]
         changed = manifests.Manifest(wal=wal_needed, next_segment=self._next_segment, segments=(*kept, *entries))
         await self._run(manifests.save, self._root, changed)
-        self._manifest, self._segments = changed, tuple(segments)
+        with self._viewing:
+            self._manifest, self._segments = changed, tuple(segments)
+            if flushed:
+                self._frozen = Head()
 
     async def merge(self, *, everything: bool = False) -> None:
         """Join small segments, day by day, until nothing is worth joining. Raises OSError.

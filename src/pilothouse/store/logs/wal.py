@@ -40,6 +40,10 @@ class RecordKind(IntEnum):
     LINES = 2
 
 
+KINDS = frozenset(int(kind) for kind in RecordKind)
+"""Before Python 3.12 an enumeration can't be asked whether it has a number."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Damage:
     """A part of a file that is not a record."""
@@ -270,7 +274,7 @@ def _header_at(data: memoryview, at: int) -> tuple[RecordKind, int, int] | None:
     if at + HEADER.size > len(data):
         return None
     mark, kind, length, crc, check = HEADER.unpack_from(data, at)
-    if mark != MARK or length > MOST_PAYLOAD or kind not in RecordKind or check != _check(kind, length, crc):
+    if mark != MARK or length > MOST_PAYLOAD or kind not in KINDS or check != _check(kind, length, crc):
         return None
     return RecordKind(kind), length, crc
 
