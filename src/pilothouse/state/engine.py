@@ -84,7 +84,7 @@ def told() -> Iterator[None]:
         yield
     except UnicodeEncodeError as error:
         raise unstorable() from error
-    except (OperationalError, InterfaceError, OSError) as error:
+    except (OperationalError, InterfaceError, sqlite3.Error, OSError) as error:
         raise unavailable(error) from error
     except DBAPIError as error:
         if str(getattr(error.orig, "sqlstate", "")).startswith("22"):  # PostgreSQL's class of data exceptions
@@ -142,7 +142,6 @@ def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     for pragma in (
         f"busy_timeout={BUSY_MS}",
-        "journal_mode=WAL",
         "synchronous=FULL",  # an audit entry that was acknowledged survives the loss of power
         "foreign_keys=ON",
         "trusted_schema=OFF",

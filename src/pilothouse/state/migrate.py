@@ -1,12 +1,16 @@
 """Bring the database to this version's tables."""
 
+import asyncio
+import contextlib
+import sqlite3
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
 from pilothouse.settings import Settings
-from pilothouse.state.engine import LOCK_CLASS, Lock, open_state, told
+from pilothouse.state.engine import BUSY_MS, LOCK_CLASS, Lock, open_state, told
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -23,10 +27,26 @@ async def migrate(settings: Settings) -> None:
     engine = state.engine.execution_options(begin="BEGIN IMMEDIATE")
     try:
         with told():
+            if state.is_sqlite:
+                await asyncio.to_thread(_keep_write_ahead_log, state.engine.url.database or "")
             async with engine.begin() as connection:
                 await connection.run_sync(_upgrade)
     finally:
         await state.close()
+
+
+def _keep_write_ahead_log(path: str) -> None:
+    """Switch the file to WAL mode, for good. SQLite does not wait for others when it does that, so we do."""
+    until = time.monotonic() + BUSY_MS / 1000
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
 
 
 def alembic_config() -> "Config":
