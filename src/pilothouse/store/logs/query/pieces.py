@@ -64,17 +64,8 @@ def _size(keys: Keys) -> int:
 
 
 def _keys(table: pa.Table | pa.RecordBatch) -> Keys:
-    return Keys(
-        table.column("ts").to_numpy(zero_copy_only=False)
-        if isinstance(table, pa.RecordBatch)
-        else table["ts"].to_numpy(),
-        table.column("stream").to_numpy(zero_copy_only=False)
-        if isinstance(table, pa.RecordBatch)
-        else table["stream"].to_numpy(),
-        table.column("level").to_numpy(zero_copy_only=False)
-        if isinstance(table, pa.RecordBatch)
-        else table["level"].to_numpy(),
-    )
+    ts, stream, level = (_one(table.column(name)).to_numpy(zero_copy_only=False) for name in _KEY_COLUMNS)
+    return Keys(ts, stream, level)
 
 
 @dataclass(eq=False)
@@ -85,7 +76,6 @@ class Piece:
     min_ts: int
     max_ts: int
     source: "tuple[Segment, int, KeyCache] | pa.RecordBatch"
-    order: int
 
     @cached_property
     def keys(self) -> Keys:
@@ -95,59 +85,56 @@ class Piece:
         segment, index, cache = self.source
         return cache.of(segment, index)
 
-    def lines(self) -> tuple[pa.StringArray, pa.MapArray | None]:
-        """Lines and structured metadata, None where no line has any. Raises SegmentDamaged."""
-        if isinstance(self.source, pa.RecordBatch):
-            line, metadata = self.source.column("line"), self.source.column("metadata")
-        else:
-            segment, index, _ = self.source
-            table = segment.read([index], ["line", "metadata"])
-            line, metadata = _one(table["line"]), _one(table["metadata"])
-        return line, None if metadata.null_count == len(metadata) else metadata
+    def lines(self) -> pa.StringArray:
+        """The lines. Raises SegmentDamaged."""
+        return self._column("line")
 
     def metadata(self) -> pa.MapArray | None:
-        """Structured metadata alone. Raises SegmentDamaged."""
+        """Structured metadata, None where no line has any. Raises SegmentDamaged."""
+        found = self._column("metadata")
+        return None if found.null_count == len(found) else found
+
+    def _column(self, name: str) -> pa.Array:
         if isinstance(self.source, pa.RecordBatch):
-            metadata = self.source.column("metadata")
-        else:
-            segment, index, _ = self.source
-            metadata = _one(segment.read([index], ["metadata"])["metadata"])
-        return None if metadata.null_count == len(metadata) else metadata
+            return self.source.column(name)
+        segment, index, _ = self.source
+        _ = segment.metadata  # read once, it spares each opening of the file the reading of its footer
+        return _one(segment.read([index], [name])[name])
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    if isinstance(column, pa.Array):
+        return column
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 
 _CACHE = KeyCache()
 
 
-def pieces(
-    snapshot: Snapshot, streams: Ids, start: int, end: int, clauses: Sequence[Clause], cache: KeyCache = _CACHE
-) -> list[Piece]:
+def pieces(snapshot: Snapshot, streams: Ids, *, start: int, end: int, clauses: Sequence[Clause]) -> list[Piece]:
     """The pieces that can hold lines of `streams` (sorted ids) from `start` up to, not including, `end` ns."""
     found: list[Piece] = []
     if not len(streams) or start >= end:
         return found
     everything = len(streams) == len(snapshot.streams)
-    for order, segment in enumerate(snapshot.segments):
+    for segment in snapshot.segments:
         if segment.max_ts < start or segment.min_ts >= end:
             continue
         if not everything and not _holds_any(segment, streams, start, end):
             continue
-        for group in segment.row_groups:
-            if (
-                group.max_ts >= start
-                and group.min_ts < end
-                and (everything or _between(streams, group.min_stream, group.max_stream))
-                and all(any(segment.may_contain(group.index, text) for text in clause) for clause in clauses)
-            ):
-                found.append(Piece(group.rows, group.min_ts, group.max_ts, (segment, group.index, cache), order))
-    for order, batch in enumerate(snapshot.batches, len(snapshot.segments)):
+        found += [
+            Piece(group.rows, group.min_ts, group.max_ts, (segment, group.index, _CACHE))
+            for group in segment.row_groups
+            if group.max_ts >= start
+            and group.min_ts < end
+            and (everything or _between(streams, group.min_stream, group.max_stream))
+            and all(any(segment.may_contain(group.index, text) for text in clause) for clause in clauses)
+        ]
+    for batch in snapshot.batches:
         if batch.num_rows:
             bounds = pc.min_max(batch.column("ts")).as_py()
             if bounds["max"] >= start and bounds["min"] < end:
-                found.append(Piece(batch.num_rows, bounds["min"], bounds["max"], batch, order))
+                found.append(Piece(batch.num_rows, bounds["min"], bounds["max"], batch))
     return found
 
 
@@ -164,14 +151,15 @@ def _between(streams: Ids, low: int, high: int) -> bool:
     return at < len(streams) and int(streams[at]) <= high
 
 
-def select_rows(keys: Keys, piece: Piece, streams: Ids, everything: bool, start: int, end: int) -> Ids | None:  # noqa: FBT001
-    """Rows of `streams` within [start, end), ascending; None where that is all of them."""
+def select_rows(piece: Piece, streams: Ids | None, *, start: int, end: int) -> Ids:
+    """Rows of `streams` (all where None) within [start, end), ascending."""
+    keys = piece.keys
     mask: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
-    if not everything:
+    if streams is not None:
         mask = (keys.stream == streams[0]) if len(streams) == 1 else np.isin(keys.stream, streams)
     if piece.min_ts < start or piece.max_ts >= end:
         inside = (keys.ts >= start) & (keys.ts < end)
         mask = inside if mask is None else mask & inside
-    if mask is None or bool(mask.all()):
-        return None
+    if mask is None:
+        return np.arange(piece.rows, dtype=np.int32)
     return np.flatnonzero(mask).astype(np.int32)

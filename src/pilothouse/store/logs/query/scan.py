@@ -2,11 +2,10 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 
 from pilothouse.store.logs.levels import DETECTED, LEVELS
@@ -49,12 +48,11 @@ class Scan:
 
     def pieces(self) -> list[Piece]:
         """The pieces that can hold an answer, in no order."""
-        return pieces(self.snapshot, self.streams, self.start, self.end, self.plan.clauses)
+        return pieces(self.snapshot, self.streams, start=self.start, end=self.end, clauses=self.plan.clauses)
 
     def select(self, piece: Piece) -> Ids:
         """Rows of the piece that have the streams, the times and the levels; their lines are not looked at."""
-        rows = select_rows(piece.keys, piece, self.streams, self._everything, self.start, self.end)
-        found: Ids = np.arange(piece.rows, dtype=np.int32) if rows is None else rows
+        found = select_rows(piece, None if self._everything else self.streams, start=self.start, end=self.end)
         if not self._filters.need_metadata and len(found):
             mask = self._filters.mask(piece.keys, found, None)
             if mask is not None:
@@ -67,16 +65,16 @@ class Scan:
         attached: pa.MapArray | None = None
         if not len(rows):
             return Rows(keys=piece.keys, rows=rows, lines=None, metadata=None)
-        if lines or self.plan.line_filters:
-            text, attached = piece.lines()
-        elif metadata or self._filters.need_metadata:
+        if metadata or self._filters.need_metadata:
             attached = piece.metadata()
         if self._filters.need_metadata:
             mask = self._filters.mask(piece.keys, rows, attached)
             if mask is not None:
                 rows = rows[mask]
-        if text is not None and self.plan.line_filters and len(rows):
-            rows = self._by_lines(text, rows)
+        if len(rows) and (lines or self.plan.line_filters):
+            text = piece.lines()
+            if self.plan.line_filters:
+                rows = self._by_lines(text, rows)
         return Rows(keys=piece.keys, rows=rows, lines=text, metadata=attached)
 
     def _by_lines(self, text: pa.StringArray, rows: Ids) -> Ids:
@@ -100,7 +98,7 @@ class Scan:
             yield rows
 
 
-def ahead(work, items: Iterable[Piece]) -> Iterator[Rows]:  # type: ignore[no-untyped-def] # a callable from Piece to Rows
+def ahead(work: Callable[[Piece], Rows], items: Iterable[Piece]) -> Iterator[Rows]:
     """`work` of each item in order, done by the workers a few items ahead."""
     waiting: deque[Future[Rows]] = deque()
     todo = iter(items)
