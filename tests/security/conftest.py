@@ -117,25 +117,38 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     link = subprocess.run(
         [sys.executable, "-m", "pilothouse", "init"], env=environment, check=True, capture_output=True, text=True
     ).stdout.strip()
-    with (where / "gateway.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pilothouse", "gateway"], env=environment, stdout=log, stderr=log
-        )
+    (where / "run").mkdir(mode=0o700)
+    processes = []
     try:
+        for name in ("store", "gateway"):
+            with (where / f"{name}.log").open("wb") as log:
+                processes.append(
+                    subprocess.Popen(
+                        [sys.executable, "-m", "pilothouse", name], env=environment, stdout=log, stderr=log
+                    )
+                )
         until = time.monotonic() + 30
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex((settings.host, settings.port)) == 0:
-                    break
-            assert process.poll() is None, (where / "gateway.log").read_text()
+        while not asyncio.run(is_ready(settings)):
+            for process, name in zip(processes, ("store", "gateway"), strict=True):
+                assert process.poll() is None, (where / f"{name}.log").read_text()
             assert time.monotonic() < until, "the gateway did not start"
             time.sleep(0.05)
         one = House(settings)
         asyncio.run(set_up(one, link))
         yield one
     finally:
-        process.terminate()
-        process.wait(20)
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(20)
+
+
+async def is_ready(settings: Settings) -> bool:
+    """Whether both listen."""
+    for address in ((socket.AF_INET, (settings.host, settings.port)), (socket.AF_UNIX, str(settings.store_socket))):
+        with socket.socket(address[0]) as probe:
+            if probe.connect_ex(address[1]):
+                return False
+    return True
 
 
 async def set_up(house: House, link: str) -> None:

@@ -56,13 +56,13 @@ class Passwords:
         """End the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _check(self, hashed: str, password: str) -> bool:
+    def _check(self, hashed: str, password: bytes) -> bool:
         try:
             return self._hasher.verify(hashed, password)
         except (VerificationError, InvalidHashError):
             return False
 
-    async def _run(self, work: Callable[..., T], *given: str) -> T:
+    async def _run(self, work: Callable[..., T], *given: str | bytes) -> T:
         if self._waiting >= MAX_WAITING:
             raise Unavailable("too many are signing in at this moment; try again in a few seconds", code="BUSY")
         self._waiting += 1
@@ -74,11 +74,11 @@ class Passwords:
 
 def check_rules(password: str, *, username: str) -> None:
     """Raises InvalidRequest where `password` may not be the new one of `username`."""
-    text = _canonical(password)
+    text = unicodedata.normalize("NFC", password)
     folded = text.casefold()
     if len(text) < MIN_CHARACTERS:
         fault = f"must have at least {MIN_CHARACTERS} characters"
-    elif len(text.encode()) > MAX_BYTES:
+    elif len(_canonical(password)) > MAX_BYTES:
         fault = f"may have {MAX_BYTES} bytes"
     elif username.casefold() in folded and len(folded.replace(username.casefold(), "")) < MIN_CHARACTERS:
         fault = "must not be the user name, or the user name and a little more"
@@ -98,6 +98,6 @@ def nobodys_hash() -> str:
     return f"$argon2id$v=19$m={MEMORY_KIB},t={TIME_COST},p={LANES}${part(SALT_BYTES)}${part(HASH_BYTES)}"
 
 
-def _canonical(password: str) -> str:
+def _canonical(password: str) -> bytes:
     # The same key strokes give composed letters on one system and decomposed ones on another (RFC 8265).
-    return unicodedata.normalize("NFC", password)
+    return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
