@@ -71,7 +71,7 @@ class FileSource:
         name, equals, pattern = entry.partition("=")
         if not equals or "/" in name:
             name, pattern = "", entry
-        return cls(pattern=os.path.expanduser(pattern), name=name.strip(), labels=(("host", host),))
+        return cls(pattern=str(Path(pattern).expanduser()), name=name.strip(), labels=(("host", host),))
 
 
 class Files:
@@ -174,12 +174,12 @@ class Follower:
     def _is_elsewhere(self) -> bool:
         """Whether the path leads to another file now, or to none."""
         try:
-            return key_of(os.stat(self._path)) != self._key
+            return key_of(Path(self._path).stat()) != self._key
         except OSError:
             return True
 
     async def _read_on(self, *, give_up_waiting: bool) -> bool:
-        """Read, push and save a batch; whether there was one. `give_up_waiting`: what is unfinished goes out as it is."""
+        """Read, push and save a batch; whether there was one. `give_up_waiting`: the unfinished goes out as it is."""
         size = os.fstat(self._handle).st_size
         if size < self._position.offset or (size > self._position.offset and not self._is_same(self._position)):
             log.info("a file was truncated and is read from its start", file=self._path)
