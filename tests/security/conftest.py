@@ -62,11 +62,14 @@ class House:
                 timeout=aiohttp.ClientTimeout(total=30),
             ) as response,
         ):  # fmt: skip
-            text = await response.read()
+            body: Any = None
             try:
+                text = await response.read()
                 body = await response.json(content_type=None) if text else None
             except ValueError:
                 body = text
+            except aiohttp.ClientPayloadError:
+                pass  # the answer had begun, and broke off
             return Answer(response.status, body, response.headers, tuple(response.headers.getall("Set-Cookie", [])))
 
     async def login(self, username: str = ADMIN, password: str = PASSWORD, **more: Any) -> Any:
