@@ -1,7 +1,9 @@
 """Process 2: the embedded log store, on a unix socket that only its owner can reach."""
 
 import contextlib
+import logging
 import os
+import signal
 from collections.abc import AsyncIterator
 
 import pyarrow as pa
@@ -64,10 +66,12 @@ def application(store: LogStore, settings: Settings, failures: Failures) -> Star
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; then flush and return. Raises OSError or PilothouseError."""
-    own_log.setup("store", settings)
-    pa.set_cpu_count(os.cpu_count() or 1)
     for directory in (settings.data_dir, settings.run_dir, settings.logs_dir):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    own_log.setup("store", settings)
+    # A failure to start is told by whoever called, one to answer by `unknown`: not a second time, with a traceback.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    pa.set_cpu_count(os.cpu_count() or 1)
     # Whoever can enter it can reach the socket, which uvicorn makes for everybody.
     settings.run_dir.chmod(0o700)
     with locked(settings.logs_dir):
@@ -92,6 +96,10 @@ def serve(settings: Settings) -> None:
         ws_max_size=1 << 20,
     )
     server = uvicorn.Server(config)
-    server.run()
+    # uvicorn drains at the signal and then raises it again for whoever listened before: for us it is over by then.
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda *_: None)
+    with contextlib.suppress(SystemExit):
+        server.run()
     if not server.started:
         raise failures[0] if failures else SystemExit(1)

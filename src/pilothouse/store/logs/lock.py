@@ -12,7 +12,7 @@ from pilothouse.core.errors import Conflict
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Hold the directory; the kernel lets go of it when the process ends, however it ends. Raises Conflict."""
-    handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(directory / "lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
