@@ -3,8 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
-from starlette.datastructures import FormData, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from pilothouse.core.errors import InvalidRequest, TooLarge
@@ -21,7 +22,7 @@ MAX_POINTS = 11_000
 MAX_FORM = 1 << 20
 """Bytes of a form that is posted."""
 
-Params = QueryParams | FormData | Mapping[str, str]
+Params = QueryParams | Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,15 +33,20 @@ class Span:
     end: int
 
 
-async def read_params(request: Request) -> FormData | QueryParams:
+async def read_params(request: Request) -> QueryParams:
     """What the URL says, and a posted form, which wins. Raises TooLarge."""
     if request.method != "POST":
         return request.query_params
     if int(request.headers.get("content-length") or 0) > MAX_FORM:
         raise TooLarge(f"a form of more than {MAX_FORM} bytes")
-    form = await request.form(max_files=0, max_fields=1000)
-    given = set(form)
-    return FormData([*form.multi_items(), *((k, v) for k, v in request.query_params.multi_items() if k not in given)])
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_FORM:
+            raise TooLarge(f"a form of more than {MAX_FORM} bytes")
+    form = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+    given = {name for name, _ in form}
+    return QueryParams([*form, *((k, v) for k, v in request.query_params.multi_items() if k not in given)])
 
 
 def text(params: Params, name: str) -> str:
