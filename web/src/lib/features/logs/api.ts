@@ -74,7 +74,9 @@ export interface Series {
   readonly points: readonly (readonly [at: number, value: number])[];
 }
 
-export type Answer = { readonly kind: 'lines'; readonly page: Page } | { readonly kind: 'series'; readonly series: readonly Series[] };
+export type Answer =
+  | { readonly kind: 'lines'; readonly page: Page }
+  | { readonly kind: 'series'; readonly series: readonly Series[]; readonly tookMs: number };
 
 export interface LogsApi {
   services(signal: AbortSignal): Promise<Service[]>;

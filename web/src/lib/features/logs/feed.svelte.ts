@@ -33,6 +33,8 @@ interface End {
 export class Feed {
   rows = $state.raw<readonly Row[]>([]);
   series = $state.raw<readonly Series[] | null>(null);
+  /** How long the series took. */
+  seriesMs = $state(0);
   /** The newest answer for the whole range; null until one came. */
   page = $state.raw<Page | null>(null);
   lineCount = $state(0);
@@ -223,7 +225,10 @@ export class Feed {
         this.older = found.older;
         this.newer = found.newer;
         this.#set(appendLines([], lines), lines.length);
-      } else if (found.kind === 'series') this.series = found.series;
+      } else if (found.kind === 'series') {
+        this.series = found.series;
+        this.seriesMs = found.tookMs;
+      }
       this.generation++;
       this.loading = false;
     } catch (error) {

@@ -49,6 +49,8 @@ export class LogsView {
   current = $state<string | null>(null);
   /** Of an empty answer: the newest line before it that matches. */
   lastBefore = $state.raw<LogLine | null>(null);
+  /** The line of the address was not found. */
+  missing = $state(false);
   /** The span of the newest question. */
   asked = $state.raw<Ask | null>(null);
 
@@ -101,6 +103,7 @@ export class LogsView {
     const { line } = this.state;
     this.current = null;
     this.lastBefore = null;
+    this.missing = false;
     if (this.state.form === 'logql' && this.query.trim() === '') return;
     const span = this.range.span();
     const moment = line === null ? null : cursorTime(line);
@@ -181,6 +184,7 @@ export class LogsView {
   }
 
   close(): void {
+    this.missing = false;
     if (this.state.line !== null) this.update({ line: null });
   }
 
@@ -244,6 +248,7 @@ export class LogsView {
     const row = this.feed.rows.find(
       (r) => r.kind === 'line' && (r.key === cursor || r.tail.some((l) => l.cursor === cursor)),
     );
+    this.missing = !row;
     if (!row) return;
     this.current = row.key;
     // The feed's rows reach the list with the next drawing.

@@ -46,9 +46,10 @@ describe('the wire', () => {
     expect(answer.kind === 'lines' && answer.page.lines.map((l) => l.cursor)).toEqual(['a', 'b']);
   });
   it('gives series in milliseconds and numbers', async () => {
-    const { wire } = server({ resultType: 'matrix', result: [{ metric: { a: 'b' }, values: [[1.5, '2'], [2.5, 'NaN']] }] });
+    const { wire } = server({ resultType: 'matrix', took_ms: 4, result: [{ metric: { a: 'b' }, values: [[1.5, '2'], [2.5, 'NaN']] }] });
     expect(await wire.ask({ query: 'rate(x)', span, direction: 'forward', limit: 1 }, never)).toEqual({
       kind: 'series',
+      tookMs: 4,
       series: [{ labels: { a: 'b' }, points: [[1500, 2], [2500, NaN]] }],
     });
   });
