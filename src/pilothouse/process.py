@@ -61,6 +61,11 @@ async def _prepare() -> str:
     return prepared.link
 
 
+def is_supervised() -> bool:
+    """Whether `pilothouse serve` started this process, and prepared the state before."""
+    return PARENT_VARIABLE in os.environ
+
+
 def leave_with_parent() -> None:
     """Ask the kernel for SIGTERM when the supervisor goes, so that its kill -9 leaves nothing behind (Linux)."""
     parent = os.environ.get(PARENT_VARIABLE)

@@ -51,6 +51,11 @@ class AuditLog:
         self._checked: Checked | None = None
         self._checking = asyncio.Lock()
 
+    @property
+    def waiting(self) -> int:
+        """Entries that are not committed yet."""
+        return len(self._waiting)
+
     async def record(
         self,
         principal: Principal | None,

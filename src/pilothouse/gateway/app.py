@@ -48,8 +48,8 @@ def build(settings: Settings, table: Iterable[Route] = ROUTES) -> FastAPI:
     # The last added is the outermost.
     app.add_middleware(AuthenticationMiddleware)
     app.add_middleware(BodyMiddleware)
-    app.add_middleware(HeadersMiddleware, settings=settings)
     app.add_middleware(RequestMiddleware)
+    app.add_middleware(HeadersMiddleware, settings=settings)
     return app
 
 

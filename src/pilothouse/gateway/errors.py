@@ -1,5 +1,6 @@
 """Every failure in the one envelope; on /loki in Loki's own form."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -8,7 +9,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
-from pilothouse.core.errors import InvalidRequest, NotFound, PilothouseError, RateLimited, Unauthenticated
+from pilothouse.core.errors import (
+    InvalidRequest,
+    NotFound,
+    PilothouseError,
+    RateLimited,
+    TooLarge,
+    Unauthenticated,
+)
 
 LOKI_PATHS = ("/loki/", "/otlp/")
 
@@ -20,9 +28,9 @@ class MethodNotAllowed(PilothouseError):
     default_code = "METHOD_NOT_ALLOWED"
 
 
-def respond(request: Request, error: PilothouseError) -> Response:
-    """The answer for `error`."""
-    headers = {}
+def respond(request: Request, error: PilothouseError, more: Mapping[str, str] | None = None) -> Response:
+    """The answer for `error`, with `more` headers."""
+    headers = dict(more or {})
     if isinstance(error, Unauthenticated):
         basic = request.url.path.startswith(LOKI_PATHS)
         headers["WWW-Authenticate"] = 'Basic realm="Pilothouse"' if basic else "Bearer"
@@ -50,11 +58,16 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 404:
-            return respond(request, NotFound("there is nothing at this address"))
-        if error.status_code == 405:
-            return respond(request, MethodNotAllowed(f"{request.method} is not for this address"))
-        return respond(request, InvalidRequest(str(error.detail)))
+        match error.status_code:
+            case 404:
+                return respond(request, NotFound("there is nothing at this address"))
+            case 405:
+                known = MethodNotAllowed(f"{request.method} is not for this address")
+                return respond(request, known, error.headers)
+            case 413:
+                return respond(request, getattr(error, "error", None) or TooLarge("the body is too large"))
+            case _:
+                return respond(request, InvalidRequest(str(error.detail)))
 
 
 def problem_of(error: dict[str, Any]) -> dict[str, str]:

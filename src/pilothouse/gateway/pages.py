@@ -6,7 +6,8 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from pilothouse.core.errors import NotFound
 from pilothouse.gateway.errors import respond
@@ -19,7 +20,15 @@ NOT_BUILT = "The pages are not built: run `make web` in the checkout, or install
 
 
 class PageRoute(Route):
-    """Serves files of the build; any other address is a page of the application."""
+    """Serves files of the build; any other address is a page of the application, but for those of the APIs."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As Route, but never an address of an API: what is not there is 404, and a wrong method 405."""
+        path = scope.get("path", "")
+        if scope["type"] != "http" or f"{path.rstrip('/')}/".startswith(API_PREFIXES):
+            return Match.NONE, {}
+        match, found = super().matches(scope)
+        return match, {**found, "route": self}
 
 
 def install(app: FastAPI) -> None:
@@ -28,8 +37,6 @@ def install(app: FastAPI) -> None:
 
     async def page(request: Request) -> Response:
         path = request.url.path
-        if path.startswith(API_PREFIXES) or path.rstrip("/") in {"/api", "/ws", "/loki", "/otlp"}:
-            return respond(request, NotFound("there is nothing at this address"))
         file = files.get(path.lstrip("/"))
         if file is None and (path.startswith("/assets/") or Path(path).suffix):
             return respond(request, NotFound("there is no such file"))

@@ -2,7 +2,7 @@
 
 from pilothouse.access import Permission
 from pilothouse.audit import Action
-from pilothouse.gateway.api.v1 import api_keys, audit, auth, logs, roles, sessions, setup, system, users
+from pilothouse.gateway.api.v1 import api_keys, audit, auth, docs, logs, roles, sessions, setup, system, users
 from pilothouse.gateway.proxy import loki
 from pilothouse.gateway.table import Kind, Needs, Route
 from pilothouse.gateway.ws import logs as live
@@ -13,6 +13,8 @@ SYSTEM = (
     Route(method="GET", path="/metrics", needs=Permission.METRICS_READ, endpoint=system.metrics, kind=Kind.RAW,
           action=Action.METRICS_READ, tag="system"),
     Route(method="GET", path="/api/v1/system/info", needs=Needs.LOGIN, endpoint=system.info, tag="system"),
+    Route(method="GET", path="/api/v1/openapi.json", needs=Needs.OPEN, endpoint=docs.openapi, kind=Kind.RAW),
+    Route(method="GET", path="/api/docs", needs=Needs.OPEN, endpoint=docs.page, kind=Kind.RAW),
 )  # fmt: skip
 
 AUTH = (

@@ -10,7 +10,7 @@ from pilothouse.gateway.ws.connections import ConnectionManager
 from pilothouse.gateway.ws.tails import Tails
 from pilothouse.identity import Identity
 from pilothouse.settings import Settings
-from pilothouse.state import State, migrate, open_state
+from pilothouse.state import State, open_state
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,8 +28,7 @@ class Services:
 
 @contextlib.asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Connect to what stands behind, and let go of it at the end."""
-    await migrate(settings)
+    """Connect to what stands behind, and let go of it at the end. The database is up to date by then."""
     state = open_state(settings)
     identity = Identity(state, settings)
     audit = AuditLog(state, settings)

@@ -165,6 +165,7 @@ def guarded_raw(route: Route) -> Callable[[Request], Awaitable[Response]]:
     """An endpoint for `Kind.RAW`: a Starlette function behind the guard."""
 
     async def endpoint(request: Request) -> Response:
+        request.scope["route"] = route
         return await served(request, route, route.endpoint)
 
     return endpoint
@@ -174,6 +175,7 @@ def guarded_socket(route: Route) -> Callable[[WebSocket], Awaitable[None]]:
     """A WebSocket endpoint behind the guard. Refusals are told by a close, which is all that a browser shows."""
 
     async def endpoint(socket: WebSocket) -> None:
+        socket.scope["route"] = route
         try:
             principal = await admit(socket, route)
         except PilothouseError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from pilothouse.settings import Settings
 from pilothouse.state.engine import BUSY_MS, LOCK_CLASS, Lock, open_state, told
@@ -47,6 +48,20 @@ def _keep_write_ahead_log(path: str) -> None:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                     raise
                 time.sleep(0.01)
+
+
+async def is_current(settings: Settings) -> bool:
+    """Whether the newest migration was run, told without loading what runs them."""
+    newest = max(path.name[1:].partition("_")[0] for path in (MIGRATIONS / "versions").glob("r*.py"))
+    state = open_state(settings)
+    try:
+        async with state.engine.connect() as connection:
+            with contextlib.suppress(OperationalError, ProgrammingError):
+                found = await connection.execute(text("SELECT version_num FROM alembic_version"))
+                return bool(found.scalar_one_or_none() == newest)
+        return False
+    finally:
+        await state.close()
 
 
 def alembic_config() -> "Config":

@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pilothouse.access import Grant, Permission, Principal, PrincipalKind
-from pilothouse.core.errors import PilothouseError, Unauthenticated
+from pilothouse.core.errors import Forbidden, PilothouseError, Unauthenticated
 from pilothouse.gateway.services import Services
 from pilothouse.settings import Settings
 
@@ -20,7 +20,7 @@ BASIC_PATHS = ("/loki/", "/prometheus/", "/otlp/")
 class AuthenticationMiddleware:
     """Puts `principal`, or None and `principal_error`, into the scope's state. Says no to nobody itself.
 
-    But for one thing: a browser's WebSocket from another site is refused before anything is accepted.
+    A WebSocket from another site's page is nobody's, whatever else it brings: the route's guard refuses it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -33,10 +33,9 @@ class AuthenticationMiddleware:
             state["principal"] = None
             services: Services = scope["app"].state.services
             connection = HTTPConnection(scope)
-            if scope["type"] == "websocket" and not is_own_origin(connection, services.settings):
-                await send({"type": "websocket.close", "code": 4003, "reason": "wrong origin"})
-                return
             try:
+                if scope["type"] == "websocket" and not is_own_origin(connection, services.settings):
+                    raise Forbidden("this page is not Pilothouse's own", code="WRONG_ORIGIN")
                 state["principal"] = await authenticate(connection, services)
             except PilothouseError as error:
                 state["principal_error"] = error

@@ -1,15 +1,25 @@
 """Bounds what a client can send, whether it says beforehand how much or not."""
 
-import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pilothouse.core.errors import TooLarge
+from pilothouse.core.errors import InvalidRequest, PilothouseError, TooLarge
+from pilothouse.gateway.errors import respond
 
 MOST_BODY = 1 << 20
 """Bytes of an API request: the largest is a LogQL query."""
 MOST_PUSH = 16 << 20
 """Bytes of a push as sent, as in the store."""
 PUSH_PATHS = ("/loki/api/v1/push", "/otlp/")
+
+
+class OverLimitError(HTTPException):
+    """More came than was allowed. FastAPI and Starlette let this kind through wherever the body is read."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413)
+        self.error = too_large(limit)
 
 
 class BodyMiddleware:
@@ -24,40 +34,34 @@ class BodyMiddleware:
             await self._app(scope, receive, send)
             return
         limit = MOST_PUSH if scope["path"].startswith(PUSH_PATHS) else MOST_BODY
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > limit:
-            await refuse(send, limit)
+        request = Request(scope)
+        declared = request.headers.get("content-length", "0")
+        if not declared.isascii() or not declared.isdigit():
+            await refuse(request, InvalidRequest("Content-Length is not a number"), receive, send)
             return
-        size, started = 0, False
+        if int(declared) > limit:
+            await refuse(request, too_large(limit), receive, send)
+            return
+        size = 0
 
         async def bounded() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
             if size > limit:
-                raise _OverLimitError
+                raise OverLimitError(limit)
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, bounded, noted)
-        except _OverLimitError:
-            if started:
-                raise
-            await refuse(send, limit)
+        await self._app(scope, bounded, send)
 
 
-class _OverLimitError(Exception):
-    """More came than was allowed."""
+def too_large(limit: int) -> TooLarge:
+    """The error for a body over `limit` bytes."""
+    return TooLarge(f"the body is over the limit of {limit:,} bytes", details={"limit_bytes": limit})
 
 
-async def refuse(send: Send, limit: int) -> None:
-    """Answer 413 and close."""
-    error = TooLarge(f"the body is over the limit of {limit:,} bytes", details={"limit_bytes": limit})
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": orjson.dumps(error.envelope())})
+async def refuse(request: Request, error: PilothouseError, receive: Receive, send: Send) -> None:
+    """Answer without reading on, and close."""
+    response = respond(request, error)
+    response.headers["Connection"] = "close"
+    await response(request.scope, receive, send)

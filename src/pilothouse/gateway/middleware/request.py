@@ -23,7 +23,7 @@ IN_FLIGHT = Gauge("pilothouse_http_requests_in_flight", "Requests being served."
 
 
 class RequestMiddleware:
-    """Outermost. Gives each request an id, and answers INTERNAL where all else failed."""
+    """Gives each request an id, and answers INTERNAL where all else failed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -7,19 +7,20 @@ from typing import Annotated, Literal
 
 import aiohttp
 from fastapi import Response
-from prometheus_client import REGISTRY, generate_latest
+from prometheus_client import REGISTRY, Gauge, generate_latest
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from pilothouse import __version__
 from pilothouse.core.errors import PilothouseError, Unavailable
 from pilothouse.core.times import SECOND
-from pilothouse.gateway.dependencies import PrincipalOf, ServicesOf
+from pilothouse.gateway.dependencies import PrincipalOf, ServicesOf, services_of
 from pilothouse.gateway.services import Services
 
 SLOW_SECONDS = 1.0
 """A part that takes longer to say that it is there is told to be slow."""
 PATIENCE = 2.0
+AUDIT_WAITING = Gauge("pilothouse_audit_waiting", "Audit entries that are not committed yet.")
 
 
 class Health(BaseModel):
@@ -84,8 +85,9 @@ async def info(services: ServicesOf, principal: PrincipalOf) -> Info:
     )
 
 
-async def metrics(_: Request) -> Response:
+async def metrics(request: Request) -> Response:
     """The gateway's own figures, for Prometheus."""
+    AUDIT_WAITING.set(services_of(request).audit.waiting)
     return Response(generate_latest(REGISTRY), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
