@@ -30,8 +30,9 @@ def _write(value: datetime, part: str) -> str:
         "__2": f"{value.timetuple().tm_yday:3d}", "15": f"{value.hour:02d}", "03": f"{hour12:02d}", "3": str(hour12),
         "04": f"{value.minute:02d}", "4": str(value.minute), "05": f"{value.second:02d}", "5": str(value.second),
         "PM": "PM" if value.hour >= 12 else "AM", "pm": "pm" if value.hour >= 12 else "am",
-        "MST": value.tzname() or "UTC", "-07:00": f"{sign}{hours:02d}:{rest:02d}", "-0700": f"{sign}{hours:02d}{rest:02d}",
-        "-07": f"{sign}{hours:02d}", "Z07:00": f"{sign}{hours:02d}:{rest:02d}" if minutes else "Z",
+        "MST": value.tzname() or "UTC",
+        "-07:00": f"{sign}{hours:02d}:{rest:02d}",
+        "-0700": f"{sign}{hours:02d}{rest:02d}", "-07": f"{sign}{hours:02d}", "Z07:00": f"{sign}{hours:02d}:{rest:02d}" if minutes else "Z",
         "Z0700": f"{sign}{hours:02d}{rest:02d}" if minutes else "Z",
     }  # fmt: skip
     if part in simple:
@@ -48,8 +49,10 @@ _READ = {
     "02": r"(?P<day>\d{2})", "_2": r" ?(?P<day>\d{1,2})", "2": r"(?P<day>\d{1,2})", "15": r"(?P<hour>\d{2})",
     "03": r"(?P<hour12>\d{2})", "3": r"(?P<hour12>\d{1,2})", "04": r"(?P<minute>\d{2})", "4": r"(?P<minute>\d{1,2})",
     "05": r"(?P<second>\d{2})", "5": r"(?P<second>\d{1,2})", "PM": r"(?P<half>AM|PM)", "pm": r"(?P<half>am|pm)",
-    "January": r"(?P<name>[A-Z][a-z]+)", "Jan": r"(?P<name>[A-Z][a-z]{2})", "Monday": r"[A-Z][a-z]+", "Mon": r"[A-Z][a-z]{2}",
-    "MST": r"[A-Z]{3,4}", "-07:00": r"(?P<zone>[+-]\d\d:\d\d)", "-0700": r"(?P<zone>[+-]\d{4})", "-07": r"(?P<zone>[+-]\d\d)",
+    "January": r"(?P<name>[A-Z][a-z]+)", "Jan": r"(?P<name>[A-Z][a-z]{2})", "Monday": r"[A-Z][a-z]+",
+    "Mon": r"[A-Z][a-z]{2}",
+    "MST": r"[A-Z]{3,4}", "-07:00": r"(?P<zone>[+-]\d\d:\d\d)", "-0700": r"(?P<zone>[+-]\d{4})",
+    "-07": r"(?P<zone>[+-]\d\d)",
     "Z07:00": r"(?P<zone>Z|[+-]\d\d:\d\d)", "Z0700": r"(?P<zone>Z|[+-]\d{4})",
     "002": r"\d{3}", "__2": r"[ \d]{3}",
 }  # fmt: skip

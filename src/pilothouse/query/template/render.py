@@ -119,7 +119,7 @@ class _Rendering:
         return value
 
     def _variable(self, name: str) -> list[Any]:
-        for pair in reversed(self.variables):
+        for pair in self.variables[::-1]:
             if pair[0] == name:
                 return pair
         raise TemplateError(f"undefined variable {name!r}")

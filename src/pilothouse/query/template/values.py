@@ -80,7 +80,7 @@ def compare(op: str, left: object, right: object) -> bool:
         return (left == right) == (op == "eq")
     if isinstance(left, bool | dict | list) or left is None:
         raise TemplateError(f"error calling {op}: invalid type for comparison")
-    less, equal = left < right, left == right  # type: ignore[operator] # of one family, checked above
+    less, equal = bool(left < right), left == right  # type: ignore[operator] # of one family, checked above
     return {"lt": less, "le": less or equal, "gt": not (less or equal), "ge": not less}[op]
 
 

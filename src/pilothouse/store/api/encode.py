@@ -54,7 +54,7 @@ def matrix_answer(value: Matrix | float, window: Window, budget: Budget) -> byte
     times = [seconds(int(step)) for step in window.steps]
     if not isinstance(value, Matrix):
         points = [[time, number(value)] for time in times]
-        result = [{"metric": {}, "values": points}]
+        result: list[dict[str, Any]] = [{"metric": {}, "values": points}]
     else:
         result = []
         for index in sorted(range(len(value.series)), key=value.series.__getitem__):

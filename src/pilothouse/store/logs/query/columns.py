@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import re2
+from numpy.typing import NDArray
 
 from pilothouse.core.labels import Matcher
 from pilothouse.query.logql import ast
@@ -16,7 +17,7 @@ from pilothouse.store.logs.query.pieces import Ids, Keys
 from pilothouse.store.logs.query.stages import line_test
 from pilothouse.store.logs.streams import StreamIndex
 
-Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
+Mask: TypeAlias = NDArray[np.bool_]
 _ABSENT = 2
 
 
@@ -61,7 +62,7 @@ class LabelFilters:
     def __init__(self, conditions: Sequence[ast.LabelFilter], streams: StreamIndex) -> None:
         self._conditions = conditions
         self._streams = streams
-        self._tables: dict[Matcher, tuple[Callable[[str], bool], np.ndarray, Mask]] = {}
+        self._tables: dict[Matcher, tuple[Callable[[str], bool], NDArray[np.int8], Mask]] = {}
 
     @property
     def need_metadata(self) -> bool:
@@ -90,7 +91,7 @@ class LabelFilters:
     def _by_text(self, matcher: Matcher, keys: Keys, rows: Ids, metadata: pa.MapArray | None) -> Mask:
         test, by_stream, by_level = self._table(matcher, keys.stream[rows])
         state = by_stream[keys.stream[rows]]
-        mask = state == 1
+        mask: Mask = np.asarray(state == 1)
         absent = np.flatnonzero(state == _ABSENT)
         if not len(absent):
             return mask
@@ -108,7 +109,7 @@ class LabelFilters:
                 mask[absent] = np.fromiter((known.get(int(row), missing) for row in where), np.bool_, len(where))
         return mask
 
-    def _table(self, matcher: Matcher, streams: Ids) -> tuple[Callable[[str], bool], np.ndarray, Mask]:
+    def _table(self, matcher: Matcher, streams: Ids) -> tuple[Callable[[str], bool], NDArray[np.int8], Mask]:
         known = self._tables.get(matcher)
         if known is None or len(known[1]) < len(self._streams):
             test = text_test(matcher)

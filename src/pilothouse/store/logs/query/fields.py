@@ -1,7 +1,7 @@
 """The fields that lines have, found in a sample of them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import orjson
@@ -26,6 +26,7 @@ class Field:
     path: tuple[str, ...] = ()
 
     def add(self, value: str) -> None:
+        """Count a value."""
         if value in self.values or len(self.values) < MAX_VALUES:
             self.values[value] = self.values.get(value, 0) + 1
 
@@ -38,7 +39,7 @@ class Field:
         return "string"
 
 
-_KINDS = (
+_KINDS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("boolean", lambda value: value in {"true", "false"}),
     ("int", lambda value: _INTEGER.match(value) is not None),
     ("float", lambda value: parse_float(value) is not None),

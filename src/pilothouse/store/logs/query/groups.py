@@ -1,6 +1,6 @@
 """Which labels a series keeps, and so which labels a line's parsers have to find."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pilothouse.query.logql import ast
@@ -44,7 +44,7 @@ class Groups:
             return not self.none and DETECTED in self.labels
         return DETECTED not in self.labels
 
-    def needs_metadata(self, bases: list[Mapping[str, str]]) -> bool:
+    def needs_metadata(self, bases: Sequence[Mapping[str, str]]) -> bool:
         """Whether structured metadata can tell series apart, over streams with labels `bases`."""
         if not self.bounded:
             return True
@@ -60,7 +60,8 @@ def groups_for(expr: ast.RangeAggregation, outer: ast.VectorAggregation | None) 
     grouping = expr.grouping
     if grouping is None and outer is not None and outer.op == "sum" and expr.op in _PUSHED:
         grouping = outer.grouping or ast.Grouping(())
-    labels, without, none = (), False, False
+    labels: tuple[str, ...] = ()
+    without = none = False
     if grouping is not None:
         labels, without = grouping.labels, grouping.without
         none = not labels and not without

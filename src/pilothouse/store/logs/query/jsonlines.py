@@ -74,6 +74,15 @@ def extract_json(line: str, labels: RowLabels) -> None:
     _walk(fields, "", labels, plain=plain, depth=0)
 
 
+def keys_of(line: str) -> list[str] | None:
+    """The keys of a well-formed line's object in their order; None for any other line."""
+    try:
+        fields = _decode(line)
+    except (ValueError, RecursionError):
+        return None
+    return [key for key, _ in fields] if type(fields) is Pairs else None
+
+
 def _walk(fields: Pairs, prefix: str, labels: RowLabels, *, plain: bool, depth: int) -> None:
     for key, value in fields:
         kind = type(value)
@@ -234,23 +243,19 @@ def unpack(line: str, labels: RowLabels) -> str:
     if line[0] != "{":
         labels.fail(JSON_ERROR, "expecting json object(6), but it is not")
         return line
-    found: list[tuple[str, str]] = []
-    entry: str | None = None
     try:
-        for key, value, kind in scan_object(line):
-            if kind != "string":
-                continue
-            if key == "_entry":
-                entry = _unescape(value)
-                if entry is None:
-                    raise Malformed(BAD_ESCAPE)
-            else:
-                found.append((key, unescape(value)))
+        texts = [(key, value) for key, value, kind in scan_object(line) if kind == "string"]
     except Malformed as error:
         labels.fail(JSON_ERROR, str(error))
         return line
-    if entry is None:
+    packed = [value for key, value in texts if key == "_entry"]
+    if not packed:
         return line
+    entry = _unescape(packed[-1])
+    if entry is None:
+        labels.fail(JSON_ERROR, BAD_ESCAPE)
+        return line
+    found = [(key, unescape(value)) for key, value in texts if key != "_entry"]
     for key, value in found:
         if name := label_name(key):
             labels.extract(name, value)

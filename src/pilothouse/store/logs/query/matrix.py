@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-Floats: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-Mask: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
-Steps: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
+Floats: TypeAlias = NDArray[np.float64]
+Mask: TypeAlias = NDArray[np.bool_]
+Steps: TypeAlias = NDArray[np.int64]
 Key: TypeAlias = tuple[tuple[str, str], ...]
 """A label set, sorted by name."""
 

@@ -6,21 +6,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from pilothouse.store.logs.query.literals import Clause
-from pilothouse.store.logs.segment import Segment
+from pilothouse.store.logs.segment import Segment, SegmentDamaged
 from pilothouse.store.logs.snapshot import Snapshot
 
-Ints: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
-Ids: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int32]]
-Levels: TypeAlias = np.ndarray[tuple[int], np.dtype[np.uint8]]
+Ints: TypeAlias = NDArray[np.int64]
+Ids: TypeAlias = NDArray[np.int32]
+Levels: TypeAlias = NDArray[np.uint8]
 
 KEY_CACHE = 48 << 20
 """Bytes of decoded times, streams and levels kept: 13 a row, 425 kB a row group, so the newest 3.8 million rows."""
+OPEN_FILES = 32
+"""Files that one thread keeps open."""
 _KEY_COLUMNS = ["ts", "stream", "level"]
 
 
@@ -49,7 +54,7 @@ class KeyCache:
             if (found := self._held.get(at)) is not None:
                 self._held.move_to_end(at)
                 return found
-        keys = _keys(segment.read([index], _KEY_COLUMNS))
+        keys = _keys(_read(segment, index, _KEY_COLUMNS))
         with self._lock:
             if at not in self._held:
                 self._held[at] = keys
@@ -57,6 +62,36 @@ class KeyCache:
             while self._bytes > self._limit:
                 self._bytes -= _size(self._held.popitem(last=False)[1])
         return keys
+
+
+class _OpenFiles(threading.local):
+    """Files that this thread has open, for as long as their segments are known.
+
+    To open or map a file anew for each row group costs a quarter of the reading, and mapping stops the other threads
+    meanwhile. Read and not mapped, they do not count as the store's memory.
+    """
+
+    def __init__(self) -> None:
+        self.files: WeakKeyDictionary[Segment, pq.ParquetFile] = WeakKeyDictionary()
+
+
+_open = _OpenFiles()
+
+
+def _read(segment: Segment, index: int, columns: list[str]) -> pa.Table:
+    """Columns of a row group. Raises SegmentDamaged."""
+    try:
+        file = _open.files.get(segment)
+        if file is None:
+            if len(_open.files) >= OPEN_FILES:
+                _open.files.popitem()
+            file = _open.files[segment] = pq.ParquetFile(segment.path, metadata=segment.metadata)
+        return file.read_row_group(index, columns=columns, use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        _open.files.pop(segment, None)
+        raise SegmentDamaged(
+            f"segment {segment.name} can't be read: {error}", details={"segment": segment.name}
+        ) from None
 
 
 def _size(keys: Keys) -> int:
@@ -98,8 +133,7 @@ class Piece:
         if isinstance(self.source, pa.RecordBatch):
             return self.source.column(name)
         segment, index, _ = self.source
-        _ = segment.metadata  # read once, it spares each opening of the file the reading of its footer
-        return _one(segment.read([index], [name])[name])
+        return _one(_read(segment, index, [name])[name])
 
 
 def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -154,7 +188,7 @@ def _between(streams: Ids, low: int, high: int) -> bool:
 def select_rows(piece: Piece, streams: Ids | None, *, start: int, end: int) -> Ids:
     """Rows of `streams` (all where None) within [start, end), ascending."""
     keys = piece.keys
-    mask: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
+    mask: NDArray[np.bool_] | None = None
     if streams is not None:
         mask = (keys.stream == streams[0]) if len(streams) == 1 else np.isin(keys.stream, streams)
     if piece.min_ts < start or piece.max_ts >= end:

@@ -56,8 +56,8 @@ class Buckets:
             self._count = len(self._edges) - 1
             self._low = np.searchsorted(self._edges, ends - interval)
             self._high = np.searchsorted(self._edges, ends)
-        self._counts: Ints = np.zeros((0, self._count), dtype=np.int64)  # type: ignore[assignment] # of two dimensions
-        self._sums: Ints = np.zeros((0, self._count), dtype=np.int64)  # type: ignore[assignment]
+        self._counts: Ints = np.zeros((0, self._count), dtype=np.int64)
+        self._sums: Ints = np.zeros((0, self._count), dtype=np.int64)
 
     def add(self, ts: Ints, series: Ids | int, weights: Ints | None = None) -> None:
         """Count samples at `ts`, each of the series with its number."""
@@ -88,7 +88,8 @@ class Buckets:
     def _add_up(self, flat: Ints, weights: Ints | None) -> Ints:
         cells = len(self._counts) * self._count
         totals = np.bincount(flat, weights=weights, minlength=cells)
-        return totals.astype(np.int64, copy=False).reshape(len(self._counts), self._count)
+        cells_of: Ints = totals.astype(np.int64, copy=False).reshape(len(self._counts), self._count)
+        return cells_of
 
     def matrix(self, op: str, interval: int) -> Matrix:
         """The windows' counts, rates or sums; a window without samples has no value."""
@@ -129,7 +130,7 @@ class Samples:
         if not self._count:
             return from_rows([], window.count)
         check_cells(len(self.series), window.count)
-        ts, numbers, values = (np.concatenate(parts) for parts in (self._ts, self._numbers, self._values))
+        ts, numbers, values = np.concatenate(self._ts), np.concatenate(self._numbers), np.concatenate(self._values)
         order = np.lexsort((ts, numbers))
         ts, numbers, values = ts[order], numbers[order], values[order]
         bounds = np.searchsorted(numbers, np.arange(len(self.series) + 1))
@@ -181,7 +182,7 @@ def _evaluate(op: str, run: _Run, parameter: float | None) -> Floats:
         case "rate":
             return run.reduce(np.add) / (run.interval / SECOND)
         case "avg_over_time":
-            return run.reduce(np.add) / counts
+            return np.asarray(run.reduce(np.add) / counts)
         case "max_over_time":
             return run.reduce(np.fmax)
         case "min_over_time":

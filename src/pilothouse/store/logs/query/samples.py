@@ -1,17 +1,18 @@
 """Range aggregations: lines of a selector, counted or unwrapped, over a window."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pilothouse.core.labels import MatchOp, format_labels
 from pilothouse.core.times import SECOND
 from pilothouse.query.logql import ast
 from pilothouse.query.logql.units import parse_go_duration, parse_size
-from pilothouse.store.logs.levels import LEVELS
+from pilothouse.store.logs.levels import DETECTED, LEVELS
 from pilothouse.store.logs.query.budget import Budget
 from pilothouse.store.logs.query.conditions import (
     compile_condition,
@@ -22,8 +23,9 @@ from pilothouse.store.logs.query.conditions import (
 )
 from pilothouse.store.logs.query.errors import QueryRefused
 from pilothouse.store.logs.query.groups import Groups, groups_for, wanted_labels
+from pilothouse.store.logs.query.jsonrows import JsonSamples
 from pilothouse.store.logs.query.matrix import Matrix, Window, everywhere, from_rows, key_of
-from pilothouse.store.logs.query.pieces import Ids, Ints
+from pilothouse.store.logs.query.pieces import Ids, Ints, Levels
 from pilothouse.store.logs.query.plan import Plan, plan
 from pilothouse.store.logs.query.ranges import Buckets, Samples, Series
 from pilothouse.store.logs.query.rowlabels import ERROR, PRESERVE, RowLabels
@@ -77,7 +79,7 @@ def _absent(expr: ast.RangeAggregation, matrix: Matrix, window: Window) -> Matri
             unsure.add(matcher.name)
     key = key_of({name: value for name, value in labels.items() if name not in unsure})
     one = everywhere(key, 1.0, window.count)
-    present = ~matrix.present.any(axis=0)
+    present = np.logical_not(np.any(matrix.present, axis=0))
     return from_rows([(key, one.values[0], present)], window.count)
 
 
@@ -101,8 +103,18 @@ class _Aggregation:
         bases = [self.streams.labels(int(stream)) for stream in self.scan.streams]
         self.by_metadata = groups.needs_metadata(bases)
         self.by_level = groups.needs_level()
+        self.json = self._by_columns(bases)
+        if self.json is not None:
+            self.scan.refine = self.json.read
         self._numbers = np.full((len(self.streams), len(LEVELS)), _UNKNOWN, dtype=np.int32)
         self._attached: dict[tuple[int, int, tuple[tuple[str, str], ...]], int] = {}
+
+    def _by_columns(self, bases: Sequence[Mapping[str, str]]) -> JsonSamples | None:
+        """How to read JSON by columns; None where the series have labels that these do not give."""
+        if not self.groups.bounded or DETECTED in self.groups.labels or not self.plan.rest:
+            return None
+        beyond = [name for name in self.groups.labels if not all(name in base for base in bases)]
+        return JsonSamples.of(self.scan, () if self.groups.none else beyond, self.expr.range.unwrap)
 
     def _without_idle_parsers(self, made: Plan) -> Plan:
         """Parsers that nothing asks for a label do nothing, and set no error either."""
@@ -116,12 +128,12 @@ class _Aggregation:
         if log_range.unwrap is not None:
             samples = Samples(self.series)
             for rows in self.scan.all():
-                self._unwrap(rows, log_range.unwrap, samples)
+                self._unwrap(self._unwrap_columns(rows, samples), log_range.unwrap, samples)
             return samples.matrix(op, self.window, log_range.interval, log_range.offset, self.expr.parameter)
         buckets = Buckets(self.window, log_range.interval, log_range.offset, self.series)
         for rows in self.scan.all(lines=bool(self.bytes or self.plan.rest), metadata=self.by_metadata):
             if self.plan.rest:
-                self._count_each(rows, buckets)
+                self._count_each(self._count_columns(rows, buckets), buckets)
             else:
                 self._count(rows, buckets)
         return buckets.matrix("count_over_time" if op == "absent_over_time" else op, log_range.interval)
@@ -152,7 +164,7 @@ class _Aggregation:
         out: Ids = numbers
         return out
 
-    def _number_attached(self, rows: Rows, streams: Ids, levels: np.ndarray) -> Ids:
+    def _number_attached(self, rows: Rows, streams: Ids, levels: Levels) -> Ids:
         assert rows.metadata is not None  # noqa: S101 - the caller looked
         attached = rows.metadata.take(pa.array(rows.rows)).to_pylist()
         out = np.empty(len(streams), dtype=np.int32)
@@ -164,6 +176,54 @@ class _Aggregation:
                 if len(self._attached) < 100_000:
                     self._attached[known] = number
             out[at] = number
+        return out
+
+    # Fields of JSON by columns; each gives back the rows that are left to be looked at one by one
+
+    def _count_columns(self, rows: Rows, buckets: Buckets) -> Rows:
+        if self.json is None or rows.fields is None or not len(rows.rows):
+            return rows
+        sure, unsure = self.json.split(rows.fields)
+        some = rows.rows[sure]
+        weights = None
+        if self.bytes:
+            weights = pc.binary_length(rows.texts()).to_numpy().astype(np.int64)[sure]
+        buckets.add(rows.keys.ts[some], self._number_fields(rows, sure), weights)
+        return replace(rows, rows=rows.rows[unsure])
+
+    def _unwrap_columns(self, rows: Rows, samples: Samples) -> Rows:
+        if self.json is None or rows.fields is None or self.json.unwrap is None or not len(rows.rows):
+            return rows
+        sure, unsure = self.json.split(rows.fields)
+        values = rows.fields.numbers[self.json.unwrap][sure]
+        samples.add(rows.keys.ts[rows.rows[sure]], self._number_fields(rows, sure), values)
+        return replace(rows, rows=rows.rows[unsure])
+
+    def _number_fields(self, rows: Rows, at: NDArray[np.int64]) -> Ids:
+        """Series numbers of lines whose fields are known, by stream and by the texts that they are grouped by."""
+        assert self.json is not None  # noqa: S101 - the caller looked
+        assert rows.fields is not None  # noqa: S101
+        combined = rows.keys.stream[rows.rows[at]].astype(np.int64)
+        words: list[list[str | None]] = []
+        for name in self.json.groups:
+            encoded = rows.fields.texts[name].take(pa.array(at)).dictionary_encode()
+            known = encoded.dictionary.to_pylist()
+            codes = pc.fill_null(encoded.indices, len(known)).to_numpy()
+            combined = combined * (len(known) + 1) + codes
+            words.append([*known, None])
+        distinct, inverse = np.unique(combined, return_inverse=True)
+        numbers = np.empty(len(distinct), dtype=np.int32)
+        for index, combination in enumerate(distinct.tolist()):
+            code, found = combination, {}
+            for name, choice in zip(reversed(self.json.groups), reversed(words), strict=True):
+                code, which = divmod(code, len(choice))
+                if (word := choice[which]) is not None:
+                    found[name] = word
+            labels = row_labels(self.streams, code, 0, None)
+            for name, word in found.items():
+                labels.set(name, word)
+            numbers[index] = self.series.number(self.groups.of(labels))
+        out: Ids = numbers[inverse]
         return out
 
     # Line by line

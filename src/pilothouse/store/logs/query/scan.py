@@ -11,6 +11,7 @@ import pyarrow as pa
 from pilothouse.store.logs.levels import DETECTED, LEVELS
 from pilothouse.store.logs.query.budget import Budget
 from pilothouse.store.logs.query.columns import LabelFilters, line_mask
+from pilothouse.store.logs.query.jsoncolumns import Fields
 from pilothouse.store.logs.query.pieces import Ids, Keys, Piece, pieces, select_rows
 from pilothouse.store.logs.query.plan import Plan
 from pilothouse.store.logs.query.rowlabels import DETAILS, ERROR, SUFFIX, RowLabels
@@ -31,6 +32,19 @@ class Rows:
     rows: Ids
     lines: pa.StringArray | None
     metadata: pa.MapArray | None
+    fields: Fields | None = None
+    """Fields of the lines at `rows`, where a refinement read them."""
+    narrowed: bool = False
+    """Whether conditions on fields have been applied to whole columns already."""
+
+    def texts(self) -> pa.StringArray:
+        """The lines at `rows`."""
+        if self.lines is None:
+            return pa.array([], pa.string())
+        first, count = int(self.rows[0]) if len(self.rows) else 0, len(self.rows)
+        if count == len(self.lines) or (count and int(self.rows[-1]) - first + 1 == count):
+            return self.lines.slice(first, count)
+        return self.lines.take(pa.array(self.rows))
 
 
 class Scan:
@@ -43,6 +57,8 @@ class Scan:
         self.end = end
         self.budget = budget
         self.streams: Ids = snapshot.streams.select(plan.matchers)
+        self.refine: Callable[[Rows], Rows] | None = None
+        """What the workers do with the rows that passed, before they are handed on."""
         self._everything = len(self.streams) == len(snapshot.streams)
         self._filters = LabelFilters(plan.label_filters, snapshot.streams)
 
@@ -75,7 +91,12 @@ class Scan:
             text = piece.lines()
             if self.plan.line_filters:
                 rows = self._by_lines(text, rows)
-        return Rows(keys=piece.keys, rows=rows, lines=text, metadata=attached)
+        found = Rows(keys=piece.keys, rows=rows, lines=text, metadata=attached)
+        return self.refine(found) if self.refine is not None and len(rows) and text is not None else found
+
+    def submit(self, piece: Piece, rows: Ids) -> Future[Rows]:
+        """`read`, by a worker."""
+        return _workers.submit(self.read, piece, rows)
 
     def _by_lines(self, text: pa.StringArray, rows: Ids) -> Ids:
         whole = len(rows) == len(text)

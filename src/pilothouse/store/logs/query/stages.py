@@ -181,13 +181,13 @@ def _logfmt_keys(stage: ast.LogfmtParser) -> Step:
                 labels.set(label, "")
         reader = Logfmt(line)
         for key, value in reader.pairs(strict=stage.strict):
-            label = by_key.get(label_name(key)) or by_key.get(key)
-            if label is None:
+            name = by_key.get(label_name(key)) or by_key.get(key)
+            if name is None:
                 continue
             text = "" if "\ufffd" in value else value
-            if label in labels.base or label in labels.metadata:
-                label += SUFFIX
-            labels.set(label, text)
+            if name in labels.base or name in labels.metadata:
+                name += SUFFIX
+            labels.set(name, text)
         if stage.strict and reader.error:
             labels.fail(LOGFMT_ERROR, reader.error)
         return line

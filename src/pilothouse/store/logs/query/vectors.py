@@ -22,10 +22,10 @@ def aggregate_vector(expr: ast.VectorAggregation, matrix: Matrix) -> Matrix:
         for numbers in members.values():
             _choose(matrix, numbers, expr.parameter or 0, present, largest=expr.op != "bottomk")
         return from_rows(list(zip(matrix.series, matrix.values, present, strict=True)), steps)
-    rows = []
+    rows: list[tuple[Key, Floats, Mask]] = []
     for key, numbers in members.items():
         values, present = matrix.values[numbers], matrix.present[numbers]
-        rows.append((key, _reduce(expr.op, values, present), present.any(axis=0)))
+        rows.append((key, _reduce(expr.op, values, present), np.asarray(np.any(present, axis=0))))
     return from_rows(rows, steps)
 
 
