@@ -40,10 +40,21 @@ async def test_logins_are_written_good_or_bad(house):
     name = user["user"]["username"]
     bad = {"username": name, "password": "not the right one", "client": "api"}
     await house.call("POST", "/api/v1/auth/login", json=bad, source="127.2.0.1")
-    denied, _, good, _ = [entry for entry in await trail(house, "action=auth.login") if entry["actor"] == name][:4]
+    denied, good = [entry for entry in await trail(house, "action=auth.login") if entry["actor"] == name]
     assert (denied["outcome"], denied["address"]) == ("denied", "127.2.0.1")
     assert good["outcome"] == "ok"
     assert good["session"].startswith("s_")
+
+
+async def test_nobody_fills_the_trail_from_outside(house):
+    """Refusals of those who are not signed in are written up to a number for each address and minute."""
+    source = "127.2.0.2"
+    for n in range(60):
+        body = {"refresh_token": f"phr_{n}"}
+        answer = await house.call("POST", "/api/v1/auth/refresh", json=body, source=source)
+        assert answer.status == 401
+    written = [entry for entry in await trail(house, "action=auth.refresh") if entry["address"] == source]
+    assert 1 <= len(written) <= 40
 
 
 async def test_denied_requests_are_written(house):

@@ -15,7 +15,7 @@ from pilothouse.identity.opaque import API_KEY_PREFIX
 from pilothouse.identity.passwords import Passwords
 from pilothouse.identity.principals import Principals
 from pilothouse.identity.roles import Roles
-from pilothouse.identity.sessions import Client, Refreshed, Sessions, ended
+from pilothouse.identity.sessions import Client, Refreshed, Sessions, ended, has_session_at
 from pilothouse.identity.setup import Setup
 from pilothouse.identity.signing import SigningKeys
 from pilothouse.identity.throttle import Throttles
@@ -72,7 +72,10 @@ class Identity:
     async def login(self, username: str, password: str, client: Client) -> Login:
         """Begin a session. Raises RateLimited, and Unauthenticated in the same words and time whatever was wrong."""
         key = name_key(username)
-        await self._throttles.attempt(key, client.address)
+        async with self._state.read() as session:
+            at_home = await has_session_at(session, key, client.address)
+        counted = f"{key} at {client.address}" if at_home else key
+        await self._throttles.attempt(counted, client.address)
         async with self._state.read() as session:
             user = (await session.execute(select(User).where(User.name_key == key))).scalar_one_or_none()
         right = await self._passwords.verify(user.password_hash if user else None, password)
@@ -83,7 +86,7 @@ class Identity:
             now_there = (await session.execute(select(User).where(User.id == user.id))).scalar_one_or_none()
             if now_there is None or now_there.disabled or now_there.password_hash != user.password_hash:
                 raise Unauthenticated("the user name or the password is wrong", code="WRONG_CREDENTIALS")
-            await self._throttles.forgive(session, key, client.address)
+            await self._throttles.forgive(session, counted, client.address)
             now_there.last_login_at = now_ns()
             now_there.password_hash = rehashed or now_there.password_hash
             begun = await self.sessions.begin(session, now_there, client)

@@ -195,6 +195,21 @@ class Sessions:
             return (found[0], found[1]) if found is not None else None
 
 
+async def has_session_at(session: AsyncSession, name_key: str, address: str) -> bool:
+    """Whether the user of this name, if there is one, has a live session from this address.
+
+    Their guesses from there are counted apart, so that strangers elsewhere can't lock them out.
+    """
+    found = await session.execute(
+        select(LoginSession.id)
+        .join(User, User.id == LoginSession.user_id)
+        .where(User.name_key == name_key, LoginSession.address == address)
+        .where(LoginSession.revoked_at.is_(None), LoginSession.expires_at > now_ns())
+        .limit(1)
+    )
+    return found.first() is not None
+
+
 def ended(code: str) -> Unauthenticated:
     """The one text for all the ways in which a session can be over."""
     return Unauthenticated("this session has ended; sign in again", code=code)

@@ -170,10 +170,24 @@ class TestThrottle:
         """Then the right password is refused too, with the time to wait; from any address."""
         for n in range(PER_ACCOUNT):
             with pytest.raises(Unauthenticated):
-                await identity.login("root", "wrong password", Client(address=f"192.0.2.{n}"))
+                await identity.login("root", "wrong password", Client(address=f"198.18.0.{n}"))
         with pytest.raises(RateLimited) as caught:
             await identity.login("ROOT ", PASSWORD, Client(address="203.0.113.1"))
         assert 0 < caught.value.details["retry_after"] <= WINDOW // SECOND
+
+    async def test_a_stranger_does_not_lock_somebody_out_where_they_are_signed_in(self, identity, admin):
+        """From an address with a live session of theirs, guesses are counted apart; and bounded as well."""
+        for n in range(PER_ACCOUNT):
+            with pytest.raises(Unauthenticated):
+                await identity.login("root", "wrong password", Client(address=f"198.51.100.{n}"))
+        with pytest.raises(RateLimited):
+            await identity.login("root", PASSWORD, Client(address="198.51.100.200"))
+        assert await identity.login("root", PASSWORD, BROWSER)
+        for _ in range(PER_ACCOUNT):
+            with pytest.raises(Unauthenticated):
+                await identity.login("root", "wrong password", BROWSER)
+        with pytest.raises(RateLimited):
+            await identity.login("root", PASSWORD, BROWSER)
 
     async def test_an_unknown_account_is_throttled_alike(self, identity, admin):
         """Else the throttle would tell which names there are."""

@@ -9,7 +9,7 @@ from starlette.routing import compile_path
 
 from pilothouse.access import Permission, PrincipalKind, authorize
 from pilothouse.audit import Action, Outcome
-from pilothouse.core.errors import Forbidden, NotFound, Unauthenticated
+from pilothouse.core.errors import Forbidden, NotFound, PilothouseError, Unauthenticated
 from pilothouse.gateway.api.v1.bodies import Answer, Body, Password, UserInfo, Username
 from pilothouse.gateway.api.v1.caller import Caller, CallerDep
 from pilothouse.gateway.api.v1.cookies import COOKIE, check_page, clear_cookie, set_cookie
@@ -81,9 +81,12 @@ async def login(request: Request, response: Response, body: LoginBody, caller: C
     """
     check_page(request, caller.settings, by_cookie=False)
     name = body.username if USERNAME.match(body.username) else "(not a name)"
-    async with caller.acting(Action.AUTH_LOGIN, actor=name) as act:
+    try:
         made = await caller.identity.login(body.username, body.password.get_secret_value(), caller.client)
-        act.principal = made.principal
+    except PilothouseError as error:
+        await caller.refused(Action.AUTH_LOGIN, error, actor=name)
+        raise
+    await caller.audit.record(made.principal, Action.AUTH_LOGIN, address=caller.client.address)
     return answer(request, response, caller, made, cookie=body.client == "browser")
 
 
@@ -107,17 +110,11 @@ async def refresh(
     try:
         made = await caller.identity.refresh(token, caller.client)
     except Unauthenticated as error:
-        reused = isinstance(error, RefreshReused)
-        details = {"error": error.code}
         if isinstance(error, RefreshReused):
-            details |= {"user": error.user_id, "session": error.session_id}
-        await caller.audit.record(
-            None,
-            Action.AUTH_REUSE if reused else Action.AUTH_REFRESH,
-            outcome=Outcome.DENIED,
-            details=details,
-            address=caller.client.address,
-        )
+            details = {"user": error.user_id, "session": error.session_id}
+            await caller.refused(Action.AUTH_REUSE, error, details=details)
+        else:
+            await caller.refused(Action.AUTH_REFRESH, error)
         raise
     await caller.audit.record(made.principal, Action.AUTH_REFRESH, address=caller.client.address)
     return answer(request, response, caller, made, cookie=by_cookie)

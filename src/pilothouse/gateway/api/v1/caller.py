@@ -11,15 +11,17 @@ from pilothouse.access import Permission, Principal, PrincipalKind
 from pilothouse.audit import Action, AuditLog, Outcome
 from pilothouse.core.errors import Forbidden, PilothouseError, RateLimited, Unauthenticated
 from pilothouse.gateway.dependencies import address_of, services_of
+from pilothouse.gateway.table import Denials
 from pilothouse.identity import Client, Identity
 from pilothouse.settings import Settings
+
+_refusals = Denials()
 
 
 @dataclass(kw_only=True, slots=True)
 class Act:
-    """An action while it happens; what is added to `details`, or set as `principal`, is in its second entry."""
+    """An action while it happens; what is added to `details` is in its second entry."""
 
-    principal: Principal | None
     details: dict[str, Any] = field(default_factory=dict)
 
 
@@ -64,6 +66,29 @@ class Caller:
             permission=permission,
         )
 
+    async def refused(
+        self,
+        action: Action,
+        error: PilothouseError,
+        *,
+        details: Mapping[str, Any] | None = None,
+        actor: str = "",
+    ) -> None:
+        """Write down that something was refused.
+
+        Who is not signed in can't fill the trail by it: beyond a number for each address and minute nothing is
+        written, but for wrong passwords, which the throttle bounds.
+        """
+        if self.principal is not None or error.code == "WRONG_CREDENTIALS" or _refusals.admits(self.client.address):
+            await self.audit.record(
+                self.principal,
+                action,
+                outcome=outcome_of(error),
+                details={**(details or {}), "error": error.code},
+                address=self.client.address,
+                actor=actor,
+            )
+
     @asynccontextmanager
     async def acting(
         self,
@@ -72,26 +97,25 @@ class Caller:
         *,
         details: Mapping[str, Any] | None = None,
         permission: Permission | None = None,
-        actor: str = "",
     ) -> AsyncIterator[Act]:
         """Write an action down before it happens, and how it came out after."""
-        act = Act(principal=self.principal, details=dict(details or {}))
-        common: dict[str, Any] = {"address": self.client.address, "permission": permission, "actor": actor}
-        entry = await self.audit.record(
-            act.principal, action, object=object, outcome=Outcome.STARTED, details=act.details, **common
+        act = Act(details=dict(details or {}))
+        common: dict[str, Any] = {"address": self.client.address, "permission": permission, "object": object}
+        act.details["entry"] = await self.audit.record(
+            self.principal, action, outcome=Outcome.STARTED, details=act.details, **common
         )
-        act.details["entry"] = entry
         try:
             yield act
         except BaseException as error:
             act.details["error"] = error.code if isinstance(error, PilothouseError) else type(error).__name__
-            denied = isinstance(error, Forbidden | Unauthenticated | RateLimited)
-            outcome = Outcome.DENIED if denied else Outcome.FAILED
-            await self.audit.record(
-                act.principal, action, object=object, outcome=outcome, details=act.details, **common
-            )
+            await self.audit.record(self.principal, action, outcome=outcome_of(error), details=act.details, **common)
             raise
-        await self.audit.record(act.principal, action, object=object, outcome=Outcome.OK, details=act.details, **common)
+        await self.audit.record(self.principal, action, outcome=Outcome.OK, details=act.details, **common)
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """Whether somebody was kept from it, or it went wrong."""
+    return Outcome.DENIED if isinstance(error, Forbidden | Unauthenticated | RateLimited) else Outcome.FAILED
 
 
 def caller_of(request: Request) -> Caller:

@@ -6,6 +6,7 @@ from fastapi import Request
 from pydantic import Field, SecretStr
 
 from pilothouse.audit import Action
+from pilothouse.core.errors import PilothouseError
 from pilothouse.gateway.api.v1.bodies import Answer, Body, Password, Username
 from pilothouse.gateway.api.v1.caller import CallerDep
 from pilothouse.gateway.api.v1.cookies import check_page
@@ -34,8 +35,12 @@ async def get_setup(caller: CallerDep) -> SetupAnswer:
 async def finish_setup(request: Request, body: SetupBody, caller: CallerDep) -> UserAnswer:
     """Make the first administrator. The token is then used up, and this is closed for good."""
     check_page(request, caller.settings, by_cookie=False)
-    async with caller.acting(Action.SETUP_FINISH, "first administrator"):
+    try:
         account = await caller.identity.setup.finish(
             body.token.get_secret_value(), username=body.username, password=body.password.get_secret_value()
         )
+    except PilothouseError as error:
+        await caller.refused(Action.SETUP_FINISH, error)
+        raise
+    await caller.record(Action.SETUP_FINISH, account.username, details={"id": account.id})
     return UserAnswer.of(account)
