@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 
 import pyarrow as pa
@@ -18,9 +19,13 @@ from pilothouse.core.errors import PilothouseError
 from pilothouse.settings import Settings
 from pilothouse.store.api import admin, labels, otlp, push, query, tail
 from pilothouse.store.logs.lock import locked
+from pilothouse.store.logs.memory import use_plain_allocator
 from pilothouse.store.logs.store import LogStore
 
 log = structlog.get_logger(__name__)
+SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter: flush and query threads ask for it often and briefly, and at the usual
+5 ms a busy push would hold each of them up."""
 GRACEFUL_SECONDS = 5
 """How long requests may take to end after SIGTERM."""
 
@@ -71,6 +76,8 @@ def run(settings: Settings) -> None:
     own_log.setup("store", settings)
     # A failure to start is told by whoever called, one to answer by `unknown`: not a second time, with a traceback.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    use_plain_allocator()
     pa.set_cpu_count(os.cpu_count() or 1)
     # Whoever can enter it can reach the socket, which uvicorn makes for everybody.
     settings.run_dir.chmod(0o700)

@@ -25,6 +25,7 @@ from pilothouse.store.logs import merge, segment, wal
 from pilothouse.store.logs.batch import StreamLines, to_record_batch
 from pilothouse.store.logs.duplicates import keep_new, newest_of
 from pilothouse.store.logs.head import Head
+from pilothouse.store.logs.memory import give_back
 from pilothouse.store.logs.replay import replay
 from pilothouse.store.logs.schema import SCHEMA
 from pilothouse.store.logs.segment import Segment
@@ -38,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 FLUSH_ROWS = 131_072
 """Rows of the head that make a segment: four row groups, about 25 MB of lines."""
-FLUSH_BYTES = 64 << 20
+FLUSH_BYTES = 32 << 20
 """Bytes of the head that make a segment, where lines are long."""
 FLUSH_AFTER = 30 * 60.0
 """Seconds after which a quiet head is flushed too, so that the WAL does not live for days."""
@@ -48,7 +49,7 @@ RETRY_UPKEEP = 5.0
 """Seconds before upkeep that failed is tried again; a full disk does not empty faster."""
 REMEMBER = HOUR
 """Segments flushed within this time are asked for duplicates of late lines, besides the head."""
-MOST_HEAD = 192 << 20
+MOST_HEAD = 64 << 20
 """Bytes of lines in memory at which a push waits for the flush to make room."""
 WAIT_FOR_ROOM = 10.0
 """Seconds that a push waits for it before it is refused."""
@@ -328,6 +329,7 @@ class LogStore:
                 await self._commit((*self._segments, *added), wal_needed=self._frozen_before, flushed=True)
             self._room.set()
             self._wal.remove_before(self._manifest.wal)
+            await self._run(give_back)
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, partial(work, *args, **kwargs))
@@ -398,7 +400,7 @@ class LogStore:
             await self._commit([*rest, new] if new else rest, wal_needed=self._manifest.wal)
         for one in old:
             one.retire()
-        pa.default_memory_pool().release_unused()
+        await self._run(give_back)
 
     async def prune(self) -> None:
         """Delete the segments whose last line is past retention, and the oldest while MAX_DISK is exceeded."""
