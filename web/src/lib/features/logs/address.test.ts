@@ -36,7 +36,10 @@ describe('the address', () => {
     expect(round(state)).toEqual(state);
   });
   it('keeps LogQL as it was typed, and the range of the page', () => {
-    const written = writeAddress({ ...START, form: 'logql', query: '{a="b"} |= `x`' }, new URLSearchParams('range=1h&q=old'));
+    const written = writeAddress(
+      { ...START, form: 'logql', query: '{a="b"} |= `x`' },
+      new URLSearchParams('range=1h&q=old'),
+    );
     expect(written.get('range')).toBe('1h');
     expect(written.get('q')).toBeNull();
     expect(readAddress(written)).toEqual({ ...START, form: 'logql', query: '{a="b"} |= `x`' });

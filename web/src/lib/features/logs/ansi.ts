@@ -10,12 +10,10 @@ export interface Styled {
 }
 
 // CSI … final byte; OSC/DCS/SOS/PM/APC … ST or BEL (one without an end hides nothing); two-byte escapes; C1 forms.
-/* eslint-disable no-control-regex */
 const SEQUENCE =
   /(?:\x1b\[|\x9b)([0-?]*)[ -/]*([@-~])|(?:\x1b[\]PX^_]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-~]?/g;
 const UNSEEN = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
 const QUICK = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/;
-/* eslint-enable no-control-regex */
 
 interface Style {
   bold: boolean;

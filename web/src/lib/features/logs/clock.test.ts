@@ -31,7 +31,12 @@ describe('times', () => {
     expect(cursorTime('nope')).toBe(0n);
   });
   it('in words', () => {
-    expect([ago(5000), ago(300_000), ago(3 * 3600_000), ago(5 * 86_400_000)]).toEqual(['5 s', '5 min', '3 h', '5 days']);
+    expect([ago(5000), ago(300_000), ago(3 * 3600_000), ago(5 * 86_400_000)]).toEqual([
+      '5 s',
+      '5 min',
+      '3 h',
+      '5 days',
+    ]);
     expect(zoneName('utc', 0)).toBe('UTC');
   });
 });

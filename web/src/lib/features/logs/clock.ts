@@ -35,7 +35,8 @@ export function fullTime(timestamp: string, zone: Zone): string {
 export function axisTime(ms: number, stepMs: number, zone: Zone): string {
   const at = wall(ms, zone);
   const time = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
-  if (stepMs < 60_000) return `${time}:${two(at.getUTCSeconds())}${stepMs < 1000 ? at.toISOString().slice(19, 23) : ''}`;
+  if (stepMs < 60_000)
+    return `${time}:${two(at.getUTCSeconds())}${stepMs < 1000 ? at.toISOString().slice(19, 23) : ''}`;
   if (stepMs >= 86_400_000) return at.toISOString().slice(5, 10);
   return time === '00:00' ? at.toISOString().slice(5, 10) : time;
 }
@@ -45,7 +46,9 @@ export function spanTime(fromMs: number, toMs: number, zone: Zone, nowMs: number
   const [from, to, now] = [fromMs, toMs, nowMs].map((ms) => wall(ms, zone).toISOString()) as [string, string, string];
   const today = now.slice(0, 10);
   const show = (at: string, other: string): string =>
-    at.slice(0, 10) === today && other.slice(0, 10) === today ? at.slice(11, 19) : `${at.slice(5, 10)} ${at.slice(11, 19)}`;
+    at.slice(0, 10) === today && other.slice(0, 10) === today
+      ? at.slice(11, 19)
+      : `${at.slice(5, 10)} ${at.slice(11, 19)}`;
   return `${show(from, to)} – ${show(to, from)}`;
 }
 

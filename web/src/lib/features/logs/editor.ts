@@ -1,5 +1,11 @@
 /** The LogQL editor: CodeMirror in a chunk of its own, one line that grows. */
-import { autocompletion, closeBrackets, completionKeymap, type CompletionContext, type CompletionResult } from '@codemirror/autocomplete';
+import {
+  autocompletion,
+  closeBrackets,
+  completionKeymap,
+  type CompletionContext,
+  type CompletionResult,
+} from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands';
 import { bracketMatching, HighlightStyle, LanguageSupport, LRLanguage, syntaxHighlighting } from '@codemirror/language';
 import { setDiagnostics } from '@codemirror/lint';
@@ -50,7 +56,8 @@ const language = LRLanguage.define({
         String: tags.string,
         'Number Duration Bytes Range': tags.number,
         'RangeOp/... VectorOp/... ConvOp/...': tags.function(tags.name),
-        'Json Logfmt Unpack Pattern Regexp Unwrap LabelFormat LineFormat LabelReplace Decolorize Drop Keep': tags.keyword,
+        'Json Logfmt Unpack Pattern Regexp Unwrap LabelFormat LineFormat LabelReplace Decolorize Drop Keep':
+          tags.keyword,
         'By Without And Or Unless On Ignoring GroupLeft GroupRight Bool Offset': tags.operatorKeyword,
         'Eq Neq Re Nre PipeExact PipeMatch PipePattern Npa Pipe Gtr Gte Lss Lte Eql': tags.operator,
       }),
@@ -81,7 +88,11 @@ export function openEditor(options: EditorOptions): Editor {
         bracketMatching(),
         new LanguageSupport(language),
         syntaxHighlighting(colours),
-        autocompletion({ override: [(context) => complete(context, vocabulary)], icons: false, activateOnTyping: true }),
+        autocompletion({
+          override: [(context) => complete(context, vocabulary)],
+          icons: false,
+          activateOnTyping: true,
+        }),
         Prec.low(
           keymap.of([
             {
@@ -139,12 +150,21 @@ async function complete(context: CompletionContext, vocabulary: Vocabulary): Pro
     case 'value': {
       const values = place.selector
         ? await vocabulary.values(place.label)
-        : (vocabulary.fields().find((f) => f.name === place.label)?.values.map((v) => v.value) ?? []);
+        : (vocabulary
+            .fields()
+            .find((f) => f.name === place.label)
+            ?.values.map((v) => v.value) ?? []);
       const escape = (v: string): string => JSON.stringify(v).slice(1, -1);
-      return { from: place.from, options: values.map((v) => ({ label: v, apply: escape(v), type: 'text' })), validFor: /^[^"|]*$/ };
+      return {
+        from: place.from,
+        options: values.map((v) => ({ label: v, apply: escape(v), type: 'text' })),
+        validFor: /^[^"|]*$/,
+      };
     }
     case 'stage': {
-      const fields = vocabulary.fields().map((f) => ({ label: f.name, apply: `${f.name}="`, type: 'property', detail: 'field' }));
+      const fields = vocabulary
+        .fields()
+        .map((f) => ({ label: f.name, apply: `${f.name}="`, type: 'property', detail: 'field' }));
       const stages = STAGES.map(([label, detail]) => ({ label, detail, type: 'keyword' }));
       return { from: place.from, options: [...stages, ...fields], validFor: /^\w*$/ };
     }

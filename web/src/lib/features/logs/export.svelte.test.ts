@@ -4,7 +4,10 @@ import { bytesWords, Export, fileName } from './export.svelte';
 
 const ask: Ask = {
   query: '{a="b"}',
-  span: { from: BigInt(Date.UTC(2026, 10, 24, 14, 45)) * 1_000_000n, to: BigInt(Date.UTC(2026, 10, 24, 15)) * 1_000_000n },
+  span: {
+    from: BigInt(Date.UTC(2026, 10, 24, 14, 45)) * 1_000_000n,
+    to: BigInt(Date.UTC(2026, 10, 24, 15)) * 1_000_000n,
+  },
 };
 
 const textOf = (file: Blob): Promise<string> =>
@@ -50,7 +53,8 @@ describe('export', () => {
   });
   it('can be stopped without a complaint', async () => {
     const exporting = new Export({
-      open: (_a, _f, signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted')))),
+      open: (_a, _f, signal) =>
+        new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted')))),
       give: () => undefined,
       failureOf: (e) => ({ words: (e as Error).message }),
     });

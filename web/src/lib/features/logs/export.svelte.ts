@@ -1,6 +1,7 @@
 /** The whole result as a file: fetched with the session's own token, so no token ever stands in an address. */
 import type { Ask } from './api';
 import type { Failure, FailureOf } from './feed.svelte';
+import { rfc3339 } from './line';
 
 export const FORMATS = [
   { id: 'text', name: 'Text', ending: 'log', says: 'the lines as they were written' },
@@ -39,7 +40,10 @@ export class Export {
         this.bytes += (part.value as Uint8Array).byteLength;
       }
       // A browser keeps a large Blob on disk, not in memory.
-      this.options.give(new Blob(parts, { type: answer.headers.get('Content-Type') ?? 'text/plain' }), fileName(name, ask, format));
+      this.options.give(
+        new Blob(parts, { type: answer.headers.get('Content-Type') ?? 'text/plain' }),
+        fileName(name, ask, format),
+      );
       return true;
     } catch (error) {
       if (!abort.signal.aborted) this.failure = this.options.failureOf(error);
@@ -58,8 +62,7 @@ export class Export {
 
 /** `api-20261124T144500-20261124T150000.log`: what, from when, to when, in UTC. */
 export function fileName(name: string, { span }: Ask, format: Format): string {
-  const stamp = (ns: bigint): string =>
-    new Date(Number(ns / 1_000_000n)).toISOString().slice(0, 19).replace(/[-:]/g, '');
+  const stamp = (ns: bigint): string => rfc3339(ns).slice(0, 19).replace(/[-:]/g, '');
   const ending = FORMATS.find((f) => f.id === format)?.ending ?? 'txt';
   return `${name.replace(/[^\w.-]+/g, '-').slice(0, 60)}-${stamp(span.from)}-${stamp(span.to)}.${ending}`;
 }

@@ -55,8 +55,7 @@ class Server implements Partial<LogsApi> {
   }
 }
 
-const texts = (feed: Feed): string[] =>
-  feed.rows.map((r) => (r.kind === 'line' ? r.line.message : `gap ${r.dropped}`));
+const texts = (feed: Feed): string[] => feed.rows.map((r) => (r.kind === 'line' ? r.line.message : `gap ${r.dropped}`));
 const start = (): { server: Server; feed: Feed } => {
   const server = new Server();
   const feed = new Feed(server as unknown as LogsApi, (e) => ({ words: (e as Error).message }));
@@ -69,7 +68,8 @@ describe('the feed', () => {
 
   it('grows at both ends without doubling a line', async () => {
     const { server, feed } = start();
-    server.next = ({ direction }) => Promise.resolve(answer(direction === 'backward' ? run(10, 20) : run(20, 30), true, direction === 'backward'));
+    server.next = ({ direction }) =>
+      Promise.resolve(answer(direction === 'backward' ? run(10, 20) : run(20, 30), true, direction === 'backward'));
     await feed.loadAt(ask, span.from);
     expect(feed.lineCount).toBe(20);
     server.next = () => Promise.resolve(answer(run(5, 11), false, true));

@@ -2,7 +2,6 @@
  * The lines on screen: a window on the answer that grows at both ends, and the live tail at its newer end. Bounded:
  * beyond LONGEST lines the end far from the reader goes, and can be loaded again.
  */
-import { SvelteSet } from 'svelte/reactivity';
 import type { Answer, Ask, LogsApi, Page, Series, Span } from './api';
 import { appendLines, prependLines, type GapRow, type GapState, type LineRow, type Row } from './fold';
 import { cursorTime, nanoseconds, rfc3339, type LogLine } from './line';
@@ -14,6 +13,8 @@ export const LONGEST = 100_000;
 const BATCH_MS = 100;
 /** What one press on a gap loads; where more is missing, a smaller gap stays. */
 const GAP_PAGE = 5000;
+/** A shorter range cannot be counted: LogQL's durations end at milliseconds. */
+const SHORTEST_NS = 1_000_000n;
 
 /** What went wrong, in words for a person. */
 export interface Failure {
@@ -54,16 +55,16 @@ export class Feed {
   atNewest = $state(true);
   /** Counts whole renewals: the list goes to its newest end for each. */
   generation = $state(0);
-  readonly opened = new SvelteSet<string>();
 
   readonly #api: LogsApi;
   readonly #failureOf: FailureOf;
   readonly #tail: Tail;
   #ask: Ask | null = null;
   #abort = new AbortController();
+  // Nothing drawn hangs on it.
+  // eslint-disable-next-line svelte/prefer-svelte-reactivity
   readonly #seen = new Set<string>();
   #pending: (LogLine[] | Gap)[] = [];
-  #pendingLines = 0;
   #batch: ReturnType<typeof setTimeout> | undefined;
   #gaps = 0;
   #query = '';
@@ -78,8 +79,8 @@ export class Feed {
         state: (state) => {
           this.tail = state;
         },
-        lines: (lines) => this.#arrive([...lines], lines.length),
-        gap: (gap) => this.#arrive(gap, 0),
+        lines: (lines) => this.#arrive([...lines]),
+        gap: (gap) => this.#arrive(gap),
         trouble: (words) => {
           this.trouble = words;
         },
@@ -103,8 +104,9 @@ export class Feed {
   /** Asks anew for the lines on both sides of a moment (ns). The line a cursor named is among them. */
   async loadAt(ask: Ask, moment: bigint): Promise<void> {
     await this.#renew(ask, async (signal) => {
-      const { query, span } = ask;
+      const { query } = ask;
       const half = PAGE / 2;
+      const span = { from: least(ask.span.from, moment - SHORTEST_NS), to: most(ask.span.to, moment + SHORTEST_NS) };
       const [before, after] = await Promise.all([
         this.#api.ask({ query, span: { from: span.from, to: moment }, direction: 'backward', limit: half }, signal),
         this.#api.ask({ query, span: { from: moment, to: span.to }, direction: 'forward', limit: half }, signal),
@@ -118,7 +120,7 @@ export class Feed {
         totalExact: before.page.totalExact && after.page.totalExact,
         searched: span,
         tookMs: Math.max(before.page.tookMs, after.page.tookMs),
-        notices: [...new Set([...before.page.notices, ...after.page.notices])],
+        notices: [...before.page.notices, ...after.page.notices.filter((n) => !before.page.notices.includes(n))],
       };
       return { answer: { kind: 'lines', page }, older: endOf(before.page), newer: endOf(after.page) };
     });
@@ -190,10 +192,13 @@ export class Feed {
     if (!ask || gap.state === 'loading') return;
     this.#markGap(gap.key, 'loading');
     try {
-      const span = { from: nanoseconds(gap.from), to: nanoseconds(gap.to) + 1n };
+      const [from, to] = [nanoseconds(gap.from), nanoseconds(gap.to)];
+      const span = { from, to: most(to + 1n, from + SHORTEST_NS) };
       const asked = { query: ask.query, span, direction: 'forward', limit: GAP_PAGE } as const;
       const answer = await this.#api.ask(asked, this.#abort.signal);
-      if (answer.kind === 'lines') this.#putInGap(gap, answer.page);
+      if (answer.kind !== 'lines') return;
+      const lines = answer.page.lines.filter((l) => cursorTime(l.cursor) <= to);
+      this.#putInGap(gap, { ...answer.page, lines });
     } catch (error) {
       if (!isAbort(error)) this.#markGap(gap.key, 'failed');
     }
@@ -207,7 +212,9 @@ export class Feed {
 
   async #renew(
     ask: Ask,
-    fetchAnswer: (signal: AbortSignal) => Promise<Answer | { answer: Answer & { kind: 'lines' }; older: End; newer: End }>,
+    fetchAnswer: (
+      signal: AbortSignal,
+    ) => Promise<Answer | { answer: Answer & { kind: 'lines' }; older: End; newer: End }>,
   ): Promise<void> {
     this.#abort.abort();
     const abort = (this.#abort = new AbortController());
@@ -257,7 +264,6 @@ export class Feed {
     clearTimeout(this.#batch);
     this.#batch = undefined;
     this.#pending = [];
-    this.#pendingLines = 0;
     this.#seen.clear();
     this.#held = false;
     this.rows = [];
@@ -285,9 +291,8 @@ export class Feed {
     this.lineCount += added;
   }
 
-  #arrive(what: LogLine[] | Gap, lines: number): void {
+  #arrive(what: LogLine[] | Gap): void {
     this.#pending.push(what);
-    this.#pendingLines += lines;
     this.#batch ??= setTimeout(() => this.#flush(), BATCH_MS);
   }
 
@@ -297,7 +302,6 @@ export class Feed {
     const pending = this.#pending;
     if (pending.length === 0) return;
     this.#pending = [];
-    this.#pendingLines = 0;
     let rows = this.rows;
     let added = 0;
     let run: LogLine[] = [];
@@ -380,7 +384,15 @@ export class Feed {
     const last = page.lines.at(-1);
     const rest: GapRow[] =
       page.hasMore && last
-        ? [{ ...gap, key: `gap-${++this.#gaps}`, from: last.timestamp, dropped: Math.max(1, gap.dropped - lines.length), state: 'idle' }]
+        ? [
+            {
+              ...gap,
+              key: `gap-${++this.#gaps}`,
+              from: last.timestamp,
+              dropped: Math.max(1, gap.dropped - lines.length),
+              state: 'idle',
+            },
+          ]
         : [];
     const filled = appendLines([], lines);
     this.#set([...this.rows.slice(0, at), ...filled, ...rest, ...this.rows.slice(at + 1)], lines.length);
@@ -391,8 +403,11 @@ function endOf(page: Page): End {
   return { more: page.hasMore && page.nextCursor !== null, cursor: page.nextCursor };
 }
 
+const least = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+const most = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+
 function including({ from, to }: Span, moment: bigint): Span {
-  return { from: moment < from ? moment : from, to: moment >= to ? moment + 1n : to };
+  return { from: least(from, moment), to: most(to, moment + 1n) };
 }
 
 function firstCursor(rows: readonly Row[]): string | null {

@@ -67,7 +67,11 @@ export function toLogql(filter: Filter): string {
     const asked = filter.fields.filter((f) => f.source === source);
     if (asked.length === 0) continue;
     if (source !== 'meta') stages.push(`| ${source}`);
-    stages.push(...groups(asked).flatMap(matchersOf).map((m) => `| ${m}`));
+    stages.push(
+      ...groups(asked)
+        .flatMap(matchersOf)
+        .map((m) => `| ${m}`),
+    );
   }
   return [`{${selector.join(', ')}}`, ...stages].join(' ');
 }
@@ -103,7 +107,10 @@ function valueMatchers(name: string, values: readonly string[]): string[] {
 
 /** A LogQL string. JSON's escapes are all among Go's. */
 export function quote(text: string): string {
-  return JSON.stringify(text).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029').replaceAll('\x7f', '\\u007f');
+  return JSON.stringify(text)
+    .replaceAll('\u2028', '\\u2028')
+    .replaceAll('\u2029', '\\u2029')
+    .replaceAll('\x7f', '\\u007f');
 }
 
 export function escapeRegex(text: string): string {

@@ -27,7 +27,13 @@ describe('the histogram', () => {
     expect(barsOf({ stepMs: 10, buckets: [] }, 10, 10)).toEqual([]);
   });
   it('counts levels over all', () => {
-    const counts = { stepMs: 1, buckets: [{ at: 0, counts: { WARN: 1 } }, { at: 1, counts: { warning: 2 } }] };
+    const counts = {
+      stepMs: 1,
+      buckets: [
+        { at: 0, counts: { WARN: 1 } },
+        { at: 1, counts: { warning: 2 } },
+      ],
+    };
     expect(levelTotals(counts).warn).toBe(3);
     expect(levelTotals(null).warn).toBe(0);
   });

@@ -37,7 +37,8 @@ export function matcherOf(needles: readonly Needle[]): Matcher {
 
 function patternOf(needle: Needle): RegExp | null {
   const flags = needle.matchCase ? 'gu' : 'giu';
-  if (!needle.regex) return new RegExp(needle.text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&').replace(/\\-/g, '-'), flags);
+  if (!needle.regex)
+    return new RegExp(needle.text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&').replace(/\\-/g, '-'), flags);
   // Nested repetition can take JavaScript's engine for ever where RE2 is linear: such a pattern is not marked.
   if (/[+*}]\)?[+*{]/.test(needle.text) || needle.text.length > 500) return null;
   const inline = /^\(\?i\)/.exec(needle.text);

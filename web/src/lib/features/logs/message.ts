@@ -42,7 +42,9 @@ function readJson(line: string): Reading | null {
   }
   const fields: Field[] = [];
   flatten(value as Record<string, unknown>, '', 0, fields);
-  const found = MESSAGE.map((name) => fields.find((f) => f.name === name)).find((f) => f !== undefined && f.value !== '');
+  const found = MESSAGE.map((name) => fields.find((f) => f.name === name)).find(
+    (f) => f !== undefined && f.value !== '',
+  );
   return {
     format: 'json',
     message: found?.value ?? '',

@@ -1,5 +1,13 @@
 /** Reads LogQL back into words and chips, where they can say it. The server judges the rest. */
-import { EVERYTHING, LEVEL_WORDS, unescapeRegex, type FieldFilter, type Filter, type Source, type Term } from './filter';
+import {
+  EVERYTHING,
+  LEVEL_WORDS,
+  unescapeRegex,
+  type FieldFilter,
+  type Filter,
+  type Source,
+  type Term,
+} from './filter';
 import { LEVELS, type Level } from './line';
 
 type Token = { readonly kind: 'string' | 'name' | 'mark'; readonly text: string };

@@ -24,7 +24,10 @@ const shown = (r: LineRow, needle = ''): string =>
 
 describe('a row', () => {
   it('shows the message of JSON and its fields beside, marked where found', () => {
-    const text = rowText(row('{"message":"slow","path":"/search"}'), matcherOf([{ text: 'search', regex: false, matchCase: false }]));
+    const text = rowText(
+      row('{"message":"slow","path":"/search"}'),
+      matcherOf([{ text: 'search', regex: false, matchCase: false }]),
+    );
     expect(text.message).toEqual([{ text: 'slow', classes: '', mark: false }]);
     expect(text.beside).toEqual([
       {
@@ -47,7 +50,7 @@ describe('a row', () => {
   });
   it('never cuts a character in two', () => {
     const text = shown(row('a' + '😀'.repeat(3000)));
-    expect(text.isWellFormed()).toBe(true);
+    expect(() => encodeURIComponent(text)).not.toThrow();
   });
   it('says how many lines are folded under it', () => {
     expect(rowText(row('Error: x\n  at y\n  at z'), nothing).folded).toBe(2);

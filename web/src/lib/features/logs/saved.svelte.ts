@@ -21,10 +21,8 @@ export class SavedSearches {
 
   /** Keeps a search; one of the same name is replaced. */
   save(name: string, address: string): void {
-    const params = new URLSearchParams(address);
-    params.delete('line');
     const others = this.list.filter((s) => s.name !== name);
-    this.#write([{ name, address: params.toString() }, ...others].slice(0, MOST));
+    this.#write([{ name, address: withoutLine(address) }, ...others].slice(0, MOST));
   }
 
   remove(name: string): void {
@@ -37,6 +35,14 @@ export class SavedSearches {
   }
 }
 
+/** The same search, with no line open. */
+function withoutLine(address: string): string {
+  return address
+    .split('&')
+    .filter((pair) => !pair.startsWith('line='))
+    .join('&');
+}
+
 /** What an older or a broken page left is not trusted. */
 function read(text: string | null): SavedSearch[] {
   try {
@@ -44,7 +50,10 @@ function read(text: string | null): SavedSearch[] {
     if (!Array.isArray(list)) return [];
     return list.filter(
       (s): s is SavedSearch =>
-        typeof s === 'object' && s !== null && typeof (s as SavedSearch).name === 'string' && typeof (s as SavedSearch).address === 'string',
+        typeof s === 'object' &&
+        s !== null &&
+        typeof (s as SavedSearch).name === 'string' &&
+        typeof (s as SavedSearch).address === 'string',
     );
   } catch {
     return [];

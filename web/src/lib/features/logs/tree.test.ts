@@ -13,7 +13,12 @@ const service = (id: string, project: string, containers: string[] = []): Servic
 });
 
 describe('the tree of services', () => {
-  const all = [service('sshd', ''), service('worker', 'shop'), service('api', 'shop', ['shop-api-1']), service('pg', 'data')];
+  const all = [
+    service('sshd', ''),
+    service('worker', 'shop'),
+    service('api', 'shop', ['shop-api-1']),
+    service('pg', 'data'),
+  ];
   it('groups by project, nameless last', () => {
     expect(projectsOf(all).map((p) => [p.name, p.services.map((s) => s.id)])).toEqual([
       ['data', ['pg']],
@@ -55,7 +60,8 @@ describe('fields beside the list', () => {
       field('message', 'json', 700, 9),
       field('status', 'json', 700, 5),
     ];
-    const names = (filters: Parameters<typeof worthShowing>[1]): string[] => worthShowing(fields, filters).map((f) => f.name);
+    const names = (filters: Parameters<typeof worthShowing>[1]): string[] =>
+      worthShowing(fields, filters).map((f) => f.name);
     expect(names([])).toEqual(['status', 'container']);
     expect(names([{ source: 'json', name: 'request_id', value: 'x', not: false }])).toEqual([
       'request_id',

@@ -26,10 +26,10 @@ export interface Range {
   readonly key: string;
   /** True where it ends now. */
   readonly relative: boolean;
-  /** Sets an absolute range, ms since 1970. */
-  set(fromMs: number, toMs: number): void;
-  /** Sets a range that ends now. */
-  toNow(): void;
+  /** Writes an absolute range (ms since 1970) into an address. */
+  write(params: URLSearchParams, fromMs: number, toMs: number): void;
+  /** Writes a range that ends now. */
+  writeNow(params: URLSearchParams): void;
 }
 
 const ROW_PX = 22;
@@ -166,8 +166,9 @@ export class LogsView {
   }
 
   setLive(live: boolean): void {
-    if (live && !this.range.relative) this.range.toNow();
-    this.update({ live, line: live ? null : this.state.line });
+    const params = writeAddress({ ...this.state, live, line: live ? null : this.state.line }, this.place.params);
+    if (live && !this.range.relative) this.range.writeNow(params);
+    this.place.go(params, false);
   }
 
   /** Follows `live` of the address where nothing is to be asked anew. */
@@ -220,8 +221,9 @@ export class LogsView {
   }
 
   zoom(fromMs: number, toMs: number): void {
-    if (this.state.live) this.update({ live: false });
-    this.range.set(Math.floor(fromMs), Math.ceil(toMs));
+    const params = writeAddress({ ...this.state, live: false, line: null }, this.place.params);
+    this.range.write(params, Math.floor(fromMs), Math.ceil(toMs));
+    this.place.go(params, false);
   }
 
   /** Moves the range by its own length. */
@@ -260,7 +262,10 @@ export class LogsView {
     if (this.feed.rows.length > 0) return;
     const before = { from: span.from - LOOK_BACK_NS, to: span.from };
     try {
-      const answer = await this.api.ask({ query, span: before, direction: 'backward', limit: 1 }, new AbortController().signal);
+      const answer = await this.api.ask(
+        { query, span: before, direction: 'backward', limit: 1 },
+        new AbortController().signal,
+      );
       if (answer.kind === 'lines' && this.asked?.query === query) this.lastBefore = answer.page.lines[0] ?? null;
     } catch {
       // The page says that nothing was found in the range, which stays true.
@@ -268,10 +273,30 @@ export class LogsView {
     }
   }
 
+  /** The address of a line, with an absolute range: a colleague sees the same whenever she opens it. */
+  linkTo(row: LineRow): string {
+    const params = writeAddress({ ...this.state, live: false, line: row.key }, this.place.params);
+    const { from, to } = including(this.asked?.span ?? this.range.span(), cursorTime(row.key));
+    this.range.write(params, Number(from / 1_000_000n), Number(to / 1_000_000n) + 1);
+    return `?${params}`;
+  }
+
+  /** The same service at the same moment, without any filter. */
+  openAround(line: LogLine): void {
+    const filter = { ...EVERYTHING, services: [line.service] };
+    const params = writeAddress(
+      { ...this.state, form: 'words', filter, live: false, line: line.cursor },
+      this.place.params,
+    );
+    const at = Number(cursorTime(line.cursor) / 1_000_000n);
+    this.range.write(params, at - 450_000, at + 450_000);
+    this.place.go(params, false);
+  }
+
   /** Goes to a line before the range. */
   goTo(line: LogLine): void {
     const at = Number(nanoseconds(line.timestamp) / 1_000_000n);
-    this.range.set(at - 840_000, at + 60_000);
+    this.zoom(at - 840_000, at + 60_000);
   }
 }
 

@@ -17,6 +17,7 @@ const open = (newestFirst = false): Viewport => {
   const view = new Viewport(20);
   view.setHeight(200);
   view.setRows(rows(0, 100), newestFirst);
+  view.takeTarget();
   return view;
 };
 /** Pixels between the top of the view and a row's. */
@@ -33,7 +34,7 @@ describe('the view on the list', () => {
     const view = open();
     expect([view.top, view.stick]).toEqual([1800, true]);
     view.setRows(rows(0, 110), false);
-    expect([view.top, view.target]).toEqual([2000, 2000]);
+    expect([view.top, view.takeTarget(), view.takeTarget()]).toEqual([2000, 2000, null]);
   });
   it('draws only what is near', () => {
     const view = open();
@@ -49,6 +50,12 @@ describe('the view on the list', () => {
     view.setRows(rows(0, 150), false);
     expect(view.top).toBe(907);
   });
+  it('does not take the element for the reader while it has yet to follow', () => {
+    const view = open();
+    view.setRows(rows(0, 150), false);
+    view.scrolled(1800);
+    expect([view.stick, view.takeTarget()]).toEqual([true, 2800]);
+  });
   it('does not move the text when older lines come above', () => {
     const view = open();
     view.scrolled(47);
@@ -62,6 +69,7 @@ describe('the view on the list', () => {
     view.scrolled(40);
     view.setRows(rows(3, 100), false);
     expect(view.top).toBe(0);
+    view.takeTarget();
     view.scrolled(400);
     const before = offsetOf(view, 'r30');
     view.setRows(rows(10, 100), false);

@@ -25,8 +25,8 @@ export class Viewport {
   stick = $state(true);
   /** Counts what moved rows; what is drawn hangs on it. */
   #version = $state(0);
-  /** Set where the element's own scroll position must follow. */
-  target: number | null = null;
+  /** Where the element's own scroll position must follow; null where it stands right. */
+  #target: number | null = null;
 
   readonly #heights: Heights;
   #anchors: readonly Anchor[] = [];
@@ -75,10 +75,18 @@ export class Viewport {
     if (this.#heights.measure(found)) this.#settle();
   }
 
+  /** Where the element is to scroll to, told once. */
+  takeTarget(): number | null {
+    const target = this.#target;
+    this.#target = null;
+    return target;
+  }
+
   /** The reader scrolled. */
   scrolled(top: number): void {
+    // The element has yet to follow: where it stands says nothing of what the reader wants.
+    if (this.#target !== null) return;
     this.top = top;
-    this.target = null;
     this.stick = this.#distance(top) <= NEAR_PX;
     this.#remember();
   }
@@ -132,7 +140,7 @@ export class Viewport {
   #go(top: number): void {
     const most = Math.max(0, this.#heights.total - this.height);
     this.top = Math.max(0, Math.min(most, top));
-    this.target = this.top;
+    this.#target = this.top;
   }
 
   /** Notes the rows in view: should the first of them go, the next one holds the text still. */

@@ -30,7 +30,8 @@ interface WireSeries {
   metric: Record<string, string>;
   values: [number, string][];
 }
-type WireAnswer = ({ resultType: 'streams' } & WirePage) | { resultType: 'matrix'; result: WireSeries[]; took_ms: number };
+type WireAnswer =
+  ({ resultType: 'streams' } & WirePage) | { resultType: 'matrix'; result: WireSeries[]; took_ms: number };
 interface WireService {
   id: string;
   project: string;
@@ -69,7 +70,8 @@ export class LogsWire implements LogsApi {
     const { direction, limit, cursor } = asked;
     const more = { direction, limit: String(limit), ...(cursor === undefined ? {} : { cursor }) };
     const answer = await this.#json<WireAnswer>('/query', { ...range(asked), ...more }, signal);
-    if (answer.resultType === 'matrix') return { kind: 'series', series: answer.result.map(seriesOf), tookMs: answer.took_ms };
+    if (answer.resultType === 'matrix')
+      return { kind: 'series', series: answer.result.map(seriesOf), tookMs: answer.took_ms };
     return { kind: 'lines', page: pageOf(answer, direction === 'backward') };
   }
 
@@ -147,5 +149,8 @@ function pageOf(wire: WirePage, backward: boolean): Page {
 }
 
 function seriesOf(wire: WireSeries): Series {
-  return { labels: wire.metric, points: wire.values.map(([seconds, value]) => [seconds * 1000, Number(value)] as const) };
+  return {
+    labels: wire.metric,
+    points: wire.values.map(([seconds, value]) => [seconds * 1000, Number(value)] as const),
+  };
 }
