@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,11 +112,12 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """The gateway, with its administrator signed in. Tests that change what others see make their own users."""
-    where = tmp_path_factory.mktemp("house")
-    settings = load({}, data_dir=where, listen=f"127.0.0.1:{free_port()}", docker=False, journal=False)
+@contextmanager
+def running(settings: Settings) -> Iterator[House]:
+    """A store and a gateway with these settings, set up by the one-time link, the administrator signed in."""
+    where = settings.data_dir
+    changed = {"listen": f"127.0.0.1:{free_port()}", "docker": False, "journal": False}
+    settings = settings.model_copy(update=changed)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PILOTHOUSE_")} | settings.environment()
     link = subprocess.run(
         [sys.executable, "-m", "pilothouse", "init"], env=environment, check=True, capture_output=True, text=True
@@ -125,15 +127,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     try:
         for name in ("store", "gateway"):
             with (where / f"{name}.log").open("wb") as log:
-                processes.append(
-                    subprocess.Popen(
-                        [sys.executable, "-m", "pilothouse", name], env=environment, stdout=log, stderr=log
-                    )
-                )
+                command = [sys.executable, "-m", "pilothouse", name]
+                processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
         until = time.monotonic() + 30
         while not asyncio.run(is_ready(settings)):
             for process, name in zip(processes, ("store", "gateway"), strict=True):
-                assert process.poll() is None, (where / f"{name}.log").read_text()
+                if process.poll() is not None:
+                    pytest.fail(f"{name} ended: {(where / f'{name}.log').read_text()[-500:]}", pytrace=False)
             assert time.monotonic() < until, "the gateway did not start"
             time.sleep(0.05)
         one = House(settings)
@@ -143,6 +143,19 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         for process in reversed(processes):
             process.terminate()
             process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def build_house() -> Callable[[Settings], AbstractContextManager[House]]:
+    """For a suite that wants one on other settings."""
+    return running
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One gateway for all tests. Those that change what others see make their own users."""
+    with running(load({}, data_dir=tmp_path_factory.mktemp("house"))) as one:
+        yield one
 
 
 async def is_ready(settings: Settings) -> bool:
