@@ -14,7 +14,8 @@ const STEPS: Readonly<Record<string, Step>> = {
   ']': 'later',
 };
 
-const FIELDS = 'input, textarea, select, [contenteditable="true"], [role="dialog"], [role="menu"], [role="listbox"]';
+const FIELDS =
+  'input, textarea, select, [contenteditable="true"], dialog, [popover], [role="dialog"], [role="menu"], [role="listbox"]';
 /** Enter belongs to what it stands on. */
 const PRESSABLE = 'button, a, summary, [role="button"], [role="application"]';
 
