@@ -1,6 +1,7 @@
 """Process 1: the only open port."""
 
 import asyncio
+import signal
 import socket
 import subprocess
 import sys
@@ -41,6 +42,9 @@ def run(settings: Settings) -> None:
                 timeout_graceful_shutdown=GRACEFUL_SECONDS,
             )
         )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # The server raises what it took for itself again at its end, which would then be ours.
+            signal.signal(number, lambda *_: None)
         server.run(sockets=[listener])
     if not server.started:
         raise SystemExit(1)

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from pilothouse.access import Principal, narrow_selector, scope_query
+from pilothouse.access import Permission, Principal, narrow_selector, scope_query
 from pilothouse.access.scope import EVERYTHING
 from pilothouse.access.scopes import Scope
 from pilothouse.core.errors import InvalidRequest, PilothouseError
@@ -105,24 +105,16 @@ async def streamed(asked: contextlib.AbstractAsyncContextManager[aiohttp.ClientR
 async def tail(socket: WebSocket) -> None:
     """Loki's own tail, narrowed; frames are passed on as they come."""
     services = services_of(socket)
-    principal = principal_of(socket)
-    try:
-        connection = await services.connections.connect(socket, principal)
-    except PilothouseError:
-        return
-    try:
+
+    async def relay(connection: Connection) -> None:
         params = socket.query_params
-        query = scope_query(principal, logql.parse_log_query(params.get("query", "")))
+        query = scope_query(connection.principal, logql.parse_log_query(params.get("query", "")))
         start = parse_instant(params["start"], field="start") if params.get("start") else now_ns()
         flags = socket.headers.get("x-loki-response-encoding-flags", "")
         limit = params.get("limit", "100")
         await _relay(connection, services.loki.tail_frames(query, start=start, limit=limit, flags=flags))
-    except PilothouseError as error:
-        await connection.fail(error)
-    except WebSocketDisconnect:
-        pass
-    finally:
-        services.connections.disconnect(connection)
+
+    await services.connections.serve(socket, principal_of(socket), Permission.LOGS_READ, relay)
 
 
 async def _relay(connection: Connection, frames: AsyncIterator[str]) -> None:
@@ -130,7 +122,7 @@ async def _relay(connection: Connection, frames: AsyncIterator[str]) -> None:
 
     async def forward() -> None:
         async for frame in frames:
-            await connection.send(frame.encode())
+            await connection.send(frame)
 
     forwarding = asyncio.create_task(forward())
     listening = asyncio.create_task(connection.receive())

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 
 import structlog
 from prometheus_client import Gauge
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from pilothouse.access import Principal
+from pilothouse.access import Permission, Principal, PrincipalKind, authorize
 from pilothouse.core.errors import PilothouseError, RateLimited, Unauthenticated, Unavailable
 from pilothouse.gateway.ws.closing import CLOSE_CODES, close_reason
 from pilothouse.identity import Identity
@@ -17,8 +18,16 @@ from pilothouse.identity import Identity
 log = structlog.get_logger(__name__)
 MOST_SOCKETS = 10
 """Of a user, in this process: a dozen tabs are a mistake, or an attack."""
+RETRY_SECONDS = 0.5
+"""Between attempts to learn who still may, while the state does not answer."""
+CLOSE_SECONDS = 1.0
+"""How long a client may take to take its close frame; then the server cuts the connection by itself."""
+AT_ONCE = 8
+"""Sessions looked up at the same time after a change."""
 RESTARTING = 1012
 SOCKETS = Gauge("pilothouse_websockets", "WebSockets that are open.")
+
+Work = Callable[["Connection"], Awaitable[None]]
 
 
 class ConnectionState(Enum):
@@ -43,10 +52,11 @@ class IllegalStepError(RuntimeError):
 
 
 class Connection:
-    """One accepted WebSocket and whom it belongs to."""
+    """One WebSocket and whom it belongs to. One task at a time sends, another receives; any may close."""
 
     def __init__(self, socket: WebSocket, principal: Principal) -> None:
         self._socket = socket
+        self._gone = asyncio.Event()
         self.principal = principal
         self.state = ConnectionState.CONNECTING
 
@@ -55,29 +65,41 @@ class Connection:
         if state not in STEPS[self.state]:
             raise IllegalStepError(f"{self.state.name} does not lead to {state.name}")
         self.state = state
+        if state in {ConnectionState.CLOSING, ConnectionState.CLOSED}:
+            self._gone.set()
 
     async def accept(self) -> None:
         """Open it."""
         await self._socket.accept()
         self.step(ConnectionState.OPEN)
 
-    async def send(self, frame: bytes) -> None:
+    async def send(self, frame: str) -> None:
         """Send a text frame; waits while the client does not take it. Raises WebSocketDisconnect."""
         if self.state is not ConnectionState.OPEN:
             raise WebSocketDisconnect(1006)
-        await self._socket.send({"type": "websocket.send", "text": frame.decode()})
+        await self._socket.send({"type": "websocket.send", "text": frame})
 
-    async def receive(self) -> str:
-        """The next text frame. Raises WebSocketDisconnect."""
-        return await self._socket.receive_text()
+    async def receive(self) -> str | bytes:
+        """The next frame, text or binary. Raises WebSocketDisconnect."""
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            self.gone()
+            raise WebSocketDisconnect(message.get("code", 1006))
+        text: str | None = message.get("text")
+        return message.get("bytes") or b"" if text is None else text
+
+    async def ended(self) -> None:
+        """Returns when it closes, from whichever side."""
+        await self._gone.wait()
 
     async def close(self, code: int, reason: str) -> None:
         """Close it, once; what comes later does nothing."""
         if self.state is not ConnectionState.OPEN:
             return
         self.step(ConnectionState.CLOSING)
-        with contextlib.suppress(RuntimeError, WebSocketDisconnect, OSError):
-            await self._socket.close(code, reason)
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect, OSError, TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._socket.close(code, reason)
         self.gone()
 
     async def fail(self, error: PilothouseError) -> None:
@@ -95,7 +117,7 @@ class ConnectionManager:
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
-        self._open: set[Connection] = set()
+        self._open: dict[tuple[PrincipalKind, str], set[Connection]] = {}
         self._of_user: Counter[str] = Counter()
         self._watch: asyncio.Task[None] | None = None
 
@@ -103,46 +125,105 @@ class ConnectionManager:
         """Begin to watch for sessions that end."""
         self._watch = asyncio.create_task(self._watch_changes())
 
-    async def connect(self, socket: WebSocket, principal: Principal) -> Connection:
-        """Accept a socket. Raises RateLimited where its user has too many; it is told so by its close."""
+    async def serve(self, socket: WebSocket, principal: Principal, permission: Permission, work: Work) -> None:
+        """Accept a socket of a principal that the guard let in, and do `work` with it until that or the socket ends.
+
+        An error that `work` raises is told by the close frame.
+        """
         connection = Connection(socket, principal)
         await connection.accept()
-        if self._of_user[principal.id] >= MOST_SOCKETS:
-            error = RateLimited(f"you have {MOST_SOCKETS} live views open; close one", code="TOO_MANY_SOCKETS")
+        self._add(connection)
+        try:
+            # It is registered first and looked up afresh then: a change of rights between the guard's look, which
+            # may be a second old, and now is seen by one or the other.
+            connection.principal = authorize(await self._identity.current(connection.principal), permission)
+            self._check_number(connection.principal)
+            await until_closed(connection, work)
+            await connection.close(1000, "")
+        except PilothouseError as error:
             await connection.fail(error)
-            raise error
-        self._open.add(connection)
+        except WebSocketDisconnect:
+            connection.gone()
+        except Exception:
+            log.exception("a WebSocket failed", path=socket.url.path)
+            await connection.fail(PilothouseError("something went wrong here; the log says what"))
+        finally:
+            self._remove(connection)
+
+    def _check_number(self, principal: Principal) -> None:
+        if self._of_user[principal.id] > MOST_SOCKETS:
+            raise RateLimited(f"you have {MOST_SOCKETS} live views open; close one", code="TOO_MANY_SOCKETS")
+
+    def _add(self, connection: Connection) -> None:
+        principal = connection.principal
+        self._open.setdefault((principal.kind, principal.session_id), set()).add(connection)
         self._of_user[principal.id] += 1
         SOCKETS.inc()
-        return connection
 
-    def disconnect(self, connection: Connection) -> None:
-        """Forget a connection."""
-        if connection in self._open:
-            self._open.remove(connection)
-            self._of_user[connection.principal.id] -= 1
-            SOCKETS.dec()
+    def _remove(self, connection: Connection) -> None:
+        principal = connection.principal
+        of_session = self._open[principal.kind, principal.session_id]
+        of_session.discard(connection)
+        if not of_session:
+            del self._open[principal.kind, principal.session_id]
+        self._of_user[principal.id] -= 1
+        if not self._of_user[principal.id]:
+            del self._of_user[principal.id]
+        SOCKETS.dec()
         connection.gone()
 
     async def _watch_changes(self) -> None:
         async for _ in self._identity.changes():
-            await asyncio.gather(*(self._check(connection) for connection in tuple(self._open)))
+            while not await self._check_all():  # noqa: ASYNC110 - the event is in the database
+                await asyncio.sleep(RETRY_SECONDS)
 
-    async def _check(self, connection: Connection) -> None:
+    async def _check_all(self) -> bool:
+        """Close what may not go on. False where the state could not tell for all."""
+        limit = asyncio.Semaphore(AT_ONCE)
+
+        async def check(connections: tuple[Connection, ...]) -> bool:
+            async with limit:
+                return await self._check_session(connections)
+
+        return all(await asyncio.gather(*(check(tuple(of_session)) for of_session in self._open.values())))
+
+    async def _check_session(self, connections: tuple[Connection, ...]) -> bool:
         try:
-            now = await self._identity.current(connection.principal)
-        except Unauthenticated as error:
-            await connection.fail(error)
-            return
+            now = await self._identity.current(connections[0].principal)
+        except Unauthenticated as ended:
+            await asyncio.gather(*(one.fail(ended) for one in connections))
         except Unavailable:
-            return  # the state is away: nothing is known to have ended
-        if (now.roles, now.grants) != (connection.principal.roles, connection.principal.grants):
-            changed = Unauthenticated("your rights have changed; connect again", code="RIGHTS_CHANGED")
-            await connection.fail(changed)
+            return False
+        else:
+            error = Unauthenticated("your rights have changed; connect again", code="RIGHTS_CHANGED")
+            await asyncio.gather(*(one.fail(error) for one in connections if has_changed(one.principal, now)))
+        return True
 
     async def close(self) -> None:
         """Close all: this process is leaving."""
         if self._watch is not None:
             self._watch.cancel()
-        for connection in tuple(self._open):
-            await connection.close(RESTARTING, "restarting")
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+        for of_session in tuple(self._open.values()):
+            for connection in tuple(of_session):
+                await connection.close(RESTARTING, "restarting")
+
+
+def has_changed(before: Principal, now: Principal) -> bool:
+    """Whether somebody may do other things now than before."""
+    return set(before.grants) != set(now.grants) or set(before.roles) != set(now.roles)
+
+
+async def until_closed(connection: Connection, work: Work) -> None:
+    """Do `work`, but no longer than the connection is open. Raises what it raises."""
+    working, ending = asyncio.ensure_future(work(connection)), asyncio.ensure_future(connection.ended())
+    try:
+        await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ending.cancel()
+        if not working.done():
+            working.cancel()
+        results = await asyncio.gather(working, ending, return_exceptions=True)
+    if isinstance(results[0], Exception):
+        raise results[0]

@@ -1,195 +1,281 @@
 """WS /ws/logs/{service_id} and /ws/logs?query=: what is stored after `since`, and then what comes, each line once."""
 
 import asyncio
-import contextlib
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 
 import msgspec
 from starlette.datastructures import QueryParams
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
+from pilothouse.access import Permission
 from pilothouse.access.scope import narrow
 from pilothouse.core.cursor import Cursor
-from pilothouse.core.errors import InvalidRequest, PilothouseError, UpstreamFailed
-from pilothouse.core.times import DAY, MINUTE, now_ns, parse_instant
+from pilothouse.core.errors import InvalidRequest, RateLimited, UpstreamFailed
+from pilothouse.core.times import DAY, now_ns, parse_instant
+from pilothouse.gateway.api.v1.logs import known
 from pilothouse.gateway.dependencies import principal_of, services_of
 from pilothouse.gateway.logs import asked
-from pilothouse.gateway.logs.lines import LogLine
+from pilothouse.gateway.logs.lines import LogLine, Placed
 from pilothouse.gateway.logs.reader import LogReader
 from pilothouse.gateway.ws.connections import Connection
-from pilothouse.gateway.ws.tails import FRAME_LINES, Follower, Tail, frame_of
+from pilothouse.gateway.ws.follower import Follower, Item
+from pilothouse.gateway.ws.frames import HEARTBEAT, Batch, Notice, batches
+from pilothouse.gateway.ws.seen import Seen
+from pilothouse.gateway.ws.tails import AHEAD, Tail
 from pilothouse.query.logql import ast
 
 HEARTBEAT_SECONDS = 15.0
 """Proxies close a socket that is silent for 20 s or more."""
 CONNECT_SECONDS = 10.0
 """How long the backend may take to begin a tail before the client is told."""
-BACKLOG = 100
-MOST_BACKLOG = 10_000
+SEND_SECONDS = 60.0
+"""How long a client may take to receive one frame before it is let go."""
+SEAM_SECONDS = 30.0
+"""For so long after storage was read a line may still come live that was in it."""
+MOST_UNACKED = 5_000
+"""Lines on their way to a client that acknowledges; more wait here, where they are bounded. A browser's own queue
+between the network and the page has no bound. Who never acknowledges has the transport's flow control alone."""
+BACKLOG, MOST_BACKLOG = 100, 10_000
+BACKLOG_REACH = 30 * DAY
+"""How far back the backlog of a quiet service is looked for, as far as a Loki answers in one question."""
+PAGE = 5000
 TRUE = {"true", "1", "yes"}
-HEARTBEAT = b'{"type":"heartbeat"}'
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backlog:
+    """What is wanted of storage first: all after `since` (a cursor, or ns), or the newest `limit` lines."""
+
+    since: Cursor | int | None
+    limit: int
 
 
 async def tail(socket: WebSocket) -> None:
     """Serve one client until it leaves, its session ends, or the gateway does."""
     services = services_of(socket)
-    principal = principal_of(socket)
-    try:
-        connection = await services.connections.connect(socket, principal)
-    except PilothouseError:
-        return
-    try:
-        query = narrow(principal, query_of(socket)).expr
+
+    async def follow(connection: Connection) -> None:
+        backlog = backlog_of(socket.query_params)
+        query = narrow(connection.principal, query_of(socket)).expr
         assert isinstance(query, ast.LogQuery)  # noqa: S101 - narrowing keeps the kind
-        upstream = await services.tails.of(query)
+
+        async def exists() -> None:
+            """Raises NotFound where nothing of the service was ever kept, as far as the caller may see."""
+            service = socket.path_params.get("service_id", asked.ALL)
+            if service != asked.ALL:
+                await known(services, connection.principal, service)
+
+        upstream = services.tails.of(query)
         follower = upstream.follow()
         try:
-            await Session(connection, upstream, follower, services.tails.reader(query), socket.query_params).run()
+            session = Session(connection, upstream, follower, services.tails.reader(query), backlog)
+            await session.run(exists)
         finally:
             upstream.leave(follower)
-    except PilothouseError as error:
-        await connection.fail(error)
-    except WebSocketDisconnect:
-        pass
-    finally:
-        services.connections.disconnect(connection)
+
+    await services.connections.serve(socket, principal_of(socket), Permission.LOGS_READ, follow)
 
 
 def query_of(socket: WebSocket) -> ast.LogQuery:
-    """What the address asks for: a service with filters, or a LogQL query. Raises InvalidRequest."""
+    """What the address asks for: a service or a LogQL query, with filters. Raises InvalidRequest."""
     params = socket.query_params
-    service = socket.path_params.get("service_id")
-    if service is None:
-        if not params.get("query"):
-            raise InvalidRequest("query is missing", details={"field": "query"})
-        return asked.log_query(params["query"])
-    return asked.query_of(
-        service,
+    filters = asked.query_of(
+        socket.path_params.get("service_id", asked.ALL),
         levels=params.getlist("level"),
         search=params.get("search", ""),
         regex=params.get("regex", "").lower() in TRUE,
         case=params.get("case", "").lower() in TRUE,
         filters=params.getlist("filter"),
     )
+    if "service_id" in socket.path_params:
+        return filters
+    if not params.get("query"):
+        raise InvalidRequest("query is missing", details={"field": "query"})
+    query = asked.log_query(params["query"])
+    return replace(query, stages=(*query.stages, *filters.stages))
+
+
+def backlog_of(params: QueryParams) -> Backlog:
+    """What `since` and `limit` say. Raises InvalidRequest."""
+    since, limit = params.get("since", ""), params.get("limit", "")
+    if limit and not (limit.isascii() and limit.isdigit() and int(limit) <= MOST_BACKLOG):
+        raise InvalidRequest(f"limit must be 0 to {MOST_BACKLOG}", details={"field": "limit"})
+    at: Cursor | int | None = None
+    if since:
+        at = Cursor.parse(since) if len(since) == 32 and ":" not in since else parse_instant(since, field="since")
+    return Backlog(since=at, limit=int(limit) if limit else BACKLOG)
 
 
 class Session:
     """One client's view of a tail."""
 
     def __init__(
-        self, connection: Connection, tail: Tail, follower: Follower, reader: LogReader, params: QueryParams
+        self, connection: Connection, upstream: Tail, follower: Follower, reader: LogReader, backlog: Backlog
     ) -> None:
         self._connection = connection
-        self._tail = tail
+        self._upstream = upstream
         self._follower = follower
         self._reader = reader
-        self._params = params
-        self._running = asyncio.Event()
-        self._running.set()
+        self._backlog = backlog
+        self._seen: Seen | None = Seen()
+        self._paused = False
+        self._acknowledges = False
+        self._unacked: deque[tuple[str, int]] = deque()
+        self._unacked_lines = 0
+        self._sent_at = asyncio.get_running_loop().time()
 
-    async def run(self) -> None:
-        """First what is stored, then what comes. Raises WebSocketDisconnect, PilothouseError."""
-        backlog = self._read_backlog()
+    async def run(self, exists: Callable[[], Awaitable[None]]) -> None:
+        """First what is stored, or what `exists` raises where that is nothing; then what comes.
+
+        Raises WebSocketDisconnect, PilothouseError.
+        """
         listening = asyncio.create_task(self._listen())
-        sending = asyncio.create_task(self._send(backlog))
+        sending = asyncio.create_task(self._send(exists))
         try:
-            done, _ = await asyncio.wait({listening, sending}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await asyncio.wait({listening, sending}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (listening, sending):
+            tasks = (sending, listening)
+            for task in tasks:
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, PilothouseError):
-                    await task
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
 
-    def _read_backlog(self) -> tuple[Cursor | int | None, int]:
-        since, limit = self._params.get("since", ""), self._params.get("limit", "")
-        if limit and not (limit.isascii() and limit.isdigit() and int(limit) <= MOST_BACKLOG):
-            raise InvalidRequest(f"limit must be 0 to {MOST_BACKLOG}", details={"field": "limit"})
-        at: Cursor | int | None = None
-        if since:
-            at = Cursor.parse(since) if len(since) == 32 else parse_instant(since, field="since")
-        return at, int(limit) if limit else BACKLOG
-
-    async def _send(self, backlog: tuple[Cursor | int | None, int]) -> None:
-        # The tail is followed already: what arrives while storage is read waits in the follower's queue, and what
-        # is in both is known by its cursor.
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await self._tail.connected.wait()
-        except TimeoutError:
-            if self._follower.failure:
-                raise self._follower.failure from None
-            raise UpstreamFailed("the log backend does not answer; try again") from None
-        seam = await self._send_stored(*backlog)
+    async def _send(self, exists: Callable[[], Awaitable[None]]) -> None:
+        # The tail is followed already: what arrives while storage is read waits in the follower, and what is in both
+        # is known by its cursor.
+        await self._until_live()
+        if not await self._send_stored():
+            await exists()
+        seam_until = asyncio.get_running_loop().time() + SEAM_SECONDS
         while True:
-            await self._running.wait()
-            try:
-                async with asyncio.timeout(HEARTBEAT_SECONDS):
-                    await self._follower.arrived.wait()
-            except TimeoutError:
-                seam = frozenset()
-                await self._connection.send(HEARTBEAT)
+            if self._may_send() and (item := self._follower.take()) is not None:
+                await self._send_item(item)
                 continue
-            self._follower.arrived.clear()
-            await self._drain(seam)
+            await self._wait()
+            if self._seen is not None and asyncio.get_running_loop().time() > seam_until:
+                self._seen = None
 
-    async def _drain(self, seam: frozenset[str]) -> None:
-        if self._follower.failure:
-            raise self._follower.failure
-        while self._follower.batches and self._running.is_set():
-            if gap := self._follower.gap():
-                await self._connection.send(gap)
-            batch = self._follower.batches.popleft()
-            self._follower.waiting -= len(batch.lines)
-            if seam and any(line.cursor in seam for line in batch.lines):
-                fresh = [line for line in batch.lines if line.cursor not in seam]
-                if fresh:
-                    await self._connection.send(frame_of(fresh))
-            else:
-                await self._connection.send(batch.frame)
+    async def _until_live(self) -> None:
+        """Wait for the backend. Raises UpstreamFailed, or what the tail failed with."""
+        live = asyncio.create_task(self._upstream.live.wait())
+        try:
+            await asyncio.wait(
+                {live, self._upstream.task}, timeout=CONNECT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            live.cancel()
+        if not self._upstream.live.is_set():
+            self._follower.take()  # raises what a tail that can't be has failed with
+            raise UpstreamFailed("the log backend does not answer; try again")
 
-    async def _send_stored(self, since: Cursor | int | None, limit: int) -> frozenset[str]:
-        """Send what is stored; gives the cursors by which the live lines that repeat it are known."""
-        end = now_ns() + 10 * MINUTE
-        seam: set[str] = set()
+    async def _send_stored(self) -> bool:
+        """Send what is stored, oldest first; whether that was anything, or was not looked for."""
+        since = self._backlog.since
+        end = now_ns() + AHEAD
         if since is None:
-            if limit:
-                page = await self._reader.page(asked.Span(start=end - DAY, end=end), limit=limit)
-                await self._send_lines(page.lines[::-1])
-                seam.update(line.cursor for line in page.lines)
-            return frozenset(seam)
+            if not self._backlog.limit:
+                return True
+            span = asked.Span(start=max(0, end - BACKLOG_REACH), end=end)
+            page = await self._reader.page(span, limit=self._backlog.limit)
+            await self._send_lines(page.lines[::-1])
+            return bool(page.lines)
         cursor = since if isinstance(since, Cursor) else None
-        span = asked.Span(start=since.ts if isinstance(since, Cursor) else since, end=end)
-        while span.start < span.end:
-            page = await self._reader.page(span, limit=5000, forward=True, cursor=cursor)
-            await self._send_lines(page.lines)
-            seam.update(line.cursor for line in page.lines)
-            if page.next_cursor is None:
-                break
-            cursor = Cursor.parse(page.next_cursor)
-        return frozenset(seam)
+        start = since.ts if isinstance(since, Cursor) else since
+        if cursor is not None and self._seen is not None:
+            self._seen.add(cursor)
+        follower, follower.reading = self._follower, start
+        found = False
+        while True:
+            follower.reread = False
+            while start < end:
+                page = await self._reader.page(
+                    asked.Span(start=start, end=end), limit=PAGE, forward=True, cursor=cursor
+                )
+                await self._send_lines(page.lines)
+                if page.lines:
+                    found, cursor = True, Cursor.parse(page.lines[-1].cursor)
+                    follower.reading = cursor.ts
+                if not page.has_more:
+                    break
+            if not follower.reread:
+                follower.reading = None
+                return found or cursor is not None
 
-    async def _send_lines(self, lines: Sequence[LogLine]) -> None:
-        for at in range(0, len(lines), FRAME_LINES):
-            await self._connection.send(frame_of(list(lines[at : at + FRAME_LINES])))
+    async def _send_lines(self, lines: list[LogLine]) -> None:
+        placed = [Placed(Cursor.parse(line.cursor), line) for line in lines]
+        for batch in batches(self._seen.fresh(placed) if self._seen is not None else placed):
+            while not self._may_send():
+                await self._wait()
+            await self._send_batch(batch)
+
+    async def _wait(self) -> None:
+        """Until there is reason to look again, with a heartbeat where nothing was sent for long."""
+        self._follower.wake.clear()
+        try:
+            async with asyncio.timeout_at(self._sent_at + HEARTBEAT_SECONDS):
+                await self._follower.wake.wait()
+        except TimeoutError:
+            await self._transmit(HEARTBEAT)
+
+    def _may_send(self) -> bool:
+        return not self._paused and not (self._acknowledges and self._unacked_lines > MOST_UNACKED)
+
+    async def _send_item(self, item: Item) -> None:
+        if not isinstance(item, Batch):
+            await self._transmit(item.frame)
+            return
+        if self._seen is not None and any(one.cursor in self._seen for one in item.placed):
+            fresh = [one for one in item.placed if one.cursor not in self._seen]
+            if not fresh:
+                return
+            item = Batch(fresh)
+        await self._send_batch(item)
+
+    async def _send_batch(self, batch: Batch) -> None:
+        if self._acknowledges:
+            self._unacked.append((batch.placed[-1].line.cursor, len(batch.placed)))
+            self._unacked_lines += len(batch.placed)
+        await self._transmit(batch.frame)
+
+    async def _transmit(self, frame: str) -> None:
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._connection.send(frame)
+        except TimeoutError:
+            raise RateLimited("this client does not read", code="TOO_SLOW") from None
+        self._sent_at = asyncio.get_running_loop().time()
 
     async def _listen(self) -> None:
         """Take what the client says. Raises WebSocketDisconnect when it leaves."""
         while True:
-            text = await self._connection.receive()
+            said = await self._connection.receive()
             try:
-                kind = msgspec.json.decode(text, type=dict[str, object]).get("type")
-            except (msgspec.DecodeError, UnicodeEncodeError):
-                kind = None
-            match kind:
+                frame = msgspec.json.decode(said, type=dict[str, object])
+            except (msgspec.DecodeError, UnicodeError):
+                frame = {}
+            match frame.get("type"):
                 case "pause":
-                    self._running.clear()
+                    self._paused = True
                 case "resume":
-                    self._running.set()
-                    self._follower.arrived.set()
+                    self._paused = False
+                    self._follower.wake.set()
                 case "ack":
-                    pass  # the transport's own flow control says how far the client is
+                    self._acknowledge(frame.get("cursor"))
                 case _:
-                    error = InvalidRequest("a frame is {type: pause | resume | ack}")
-                    await self._connection.send(msgspec.json.encode({"type": "error", **error.envelope()}))
+                    error = InvalidRequest("a frame is {type: pause | resume | ack, cursor?}", code="INVALID_FRAME")
+                    self._follower.offer(Notice.of(error))
+
+    def _acknowledge(self, cursor: object) -> None:
+        """The client has shown everything up to the frame that ended with `cursor`."""
+        self._acknowledges = True
+        if any(last == cursor for last, _ in self._unacked):
+            while True:
+                last, lines = self._unacked.popleft()
+                self._unacked_lines -= lines
+                if last == cursor:
+                    break
+            self._follower.wake.set()

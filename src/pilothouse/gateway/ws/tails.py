@@ -1,204 +1,228 @@
-"""Live tails: one upstream for each distinct scoped query, fanned out to its followers, each batch encoded once."""
+"""Live tails: one upstream for each distinct scoped query, fanned out to all who follow it."""
 
 import asyncio
 import contextlib
-from collections import OrderedDict, deque
-from dataclasses import dataclass, field
 
-import msgspec
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
-from pilothouse.backends.loki import LokiClient, Stream
-from pilothouse.core.errors import InvalidRequest, PilothouseError
-from pilothouse.core.times import SECOND, now_ns
-from pilothouse.gateway.logs.lines import LogLine, place
+from pilothouse.backends.loki import LokiClient
+from pilothouse.core.cursor import Cursor
+from pilothouse.core.errors import InvalidRequest, PilothouseError, UpstreamFailed
+from pilothouse.core.times import MINUTE, SECOND, now_ns
+from pilothouse.gateway.logs.asked import Span
+from pilothouse.gateway.logs.lines import Placed, place
 from pilothouse.gateway.logs.reader import LogReader
+from pilothouse.gateway.ws.follower import MOST_WAITING, Follower
+from pilothouse.gateway.ws.frames import MOST_LINES, Gap, Notice, batches
+from pilothouse.gateway.ws.seen import Seen
 from pilothouse.query import logql
 from pilothouse.query.logql import ast
 
 log = structlog.get_logger(__name__)
 GATHER_SECONDS = 0.05
-"""Lines of several sources that come within this time are merged by their own time."""
-FRAME_LINES = 500
-FOLLOWER_LINES = 10_000
-"""Lines that wait for a slow client before the oldest go, and a gap is told."""
-REMEMBERED = 20_000
-"""Cursors of the newest lines, by which a refill after a break leaves out what was shown."""
+"""Lines of several sources that come within this time are merged by their own time, and go out together."""
+FIRST_RETRY, MOST_RETRY = 0.1, 2.0
+"""Seconds between attempts to take a broken tail up again."""
+PATIENCE = 60.0
+"""Seconds of attempts after which the followers are let go, with 4011. Their pages try again by themselves."""
 REFILL_BEFORE = 30 * SECOND
 """Lines may arrive so much later than their own time: a refill looks back as far before the break."""
-REFILL_LINES = 10_000
-FIRST_RETRY, MOST_RETRY = 0.2, 5.0
+AHEAD = 10 * MINUTE
+"""How far in the future a line's time may lie, as in Loki."""
+MOST_REFILL = 100_000
+"""Lines of one refill; a longer break leaves a gap, from which clients fetch what they want."""
+MOST_HELD = 50_000
+"""Live lines that wait for a refill to end."""
+ROOM_SECONDS = 1.0
+"""How long a refill waits at each page for its followers, that the slowest may not hold up the others for long."""
 LINGER_SECONDS = 5.0
-"""An upstream without followers is kept so long: a reload of the page comes back to it."""
+"""A tail without followers is kept so long: a reload of the page comes back to it."""
+BACKEND_AWAY = "backend_away"
 
 TAILS = Gauge("pilothouse_tails", "Upstream tails that are open.")
-SKIPPED = Counter("pilothouse_tail_lines_skipped", "Lines that a slow client did not get live.")
-
-
-class Batch:
-    """Lines that go out together; encoded when the first follower sends them."""
-
-    def __init__(self, lines: list[LogLine]) -> None:
-        self.lines = lines
-        self._frame: bytes | None = None
-
-    @property
-    def frame(self) -> bytes:
-        """The frame for clients."""
-        if self._frame is None:
-            self._frame = frame_of(self.lines)
-        return self._frame
-
-
-def frame_of(lines: list[LogLine]) -> bytes:
-    """`{"type": "lines", "lines": […]}`."""
-    return msgspec.json.encode({"type": "lines", "lines": lines})
-
-
-@dataclass(eq=False, slots=True)
-class Follower:
-    """One client's queue. Where it is full the oldest lines go, and the next frame tells of the gap."""
-
-    batches: "deque[Batch]" = field(default_factory=deque)
-    waiting: int = 0
-    skipped: int = 0
-    skipped_from: str = ""
-    skipped_to: str = ""
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    failure: PilothouseError | None = None
-
-    def offer(self, batch: Batch) -> None:
-        """Queue a batch."""
-        self.batches.append(batch)
-        self.waiting += len(batch.lines)
-        while self.waiting > FOLLOWER_LINES and len(self.batches) > 1:
-            lost = self.batches.popleft()
-            self.waiting -= len(lost.lines)
-            self.skipped += len(lost.lines)
-            self.skipped_from = self.skipped_from or lost.lines[0].timestamp
-            self.skipped_to = lost.lines[-1].timestamp
-            SKIPPED.inc(len(lost.lines))
-        self.arrived.set()
-
-    def fail(self, error: PilothouseError) -> None:
-        """The upstream can't go on."""
-        self.failure = error
-        self.arrived.set()
-
-    def gap(self) -> bytes | None:
-        """The frame that tells what was skipped, once."""
-        if not self.skipped:
-            return None
-        frame = msgspec.json.encode(
-            {
-                "type": "gap",
-                "from": self.skipped_from,
-                "to": self.skipped_to,
-                "dropped": self.skipped,
-                "reason": "this client was too slow",
-            }
-        )
-        self.skipped, self.skipped_from, self.skipped_to = 0, "", ""
-        return frame
 
 
 class Tail:
-    """One upstream and its followers."""
+    """One upstream and its followers. `live` is set while all that the backend acknowledges will come."""
 
     def __init__(self, loki: LokiClient, query: ast.LogQuery) -> None:
         self._loki = loki
-        self._query = query
         self._text = logql.format(query)
+        self._reader = LogReader(loki, query)
         self._followers: set[Follower] = set()
-        self._shown: OrderedDict[str, None] = OrderedDict()
-        self.connected = asyncio.Event()
+        self._seen = Seen()
+        self._held: list[Placed] = []
+        self._unheld: Gap | None = None
+        self._flushing: asyncio.TimerHandle | None = None
+        self._refilling = False
+        self._well_at = 0
+        self._lost = asyncio.Event()
+        self._lingering: asyncio.TimerHandle | None = None
+        self._began = 0
+        self.live = asyncio.Event()
         self.task = asyncio.create_task(self._run())
-        self.idle_since = 0.0
 
     def follow(self) -> Follower:
-        """A new follower; it gets every batch from now on."""
+        """A new follower; it gets everything from now on."""
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
         follower = Follower()
         self._followers.add(follower)
         return follower
 
     def leave(self, follower: Follower) -> None:
-        """No more batches for this one."""
+        """Nothing more for this one."""
         self._followers.discard(follower)
-        self.idle_since = asyncio.get_running_loop().time()
+        if not self._followers and self._lingering is None:
+            self._lingering = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.task.cancel)
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nobody has followed for a while."""
-        return not self._followers and asyncio.get_running_loop().time() - self.idle_since > LINGER_SECONDS
-
-    async def _run(self) -> None:
-        delay = FIRST_RETRY
-        broke_at: int | None = None
-        with TAILS.track_inprogress():
-            while True:
-                try:
-                    await self._stream(broke_at)
-                except InvalidRequest as error:
-                    for follower in self._followers:
-                        follower.fail(error)
-                    return
-                except PilothouseError as error:
-                    log.warning("a tail broke off and is taken up again", query=self._text, error=error.message)
-                if self.connected.is_set():
-                    delay, broke_at = FIRST_RETRY, now_ns()
-                    self.connected.clear()
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, MOST_RETRY)
-
-    async def _stream(self, broke_at: int | None) -> None:
-        """Read the upstream until it breaks, which raises; what it sends goes out every GATHER_SECONDS."""
-        pending: list[Stream] = []
-        opened = asyncio.Event()
-
-        async def read() -> None:
-            async for streams, dropped in self._loki.tail(self._text, start=now_ns(), opened=opened):
-                pending.extend(streams)
-                if dropped:
-                    pending.extend(await self._missed(now_ns()))
-
-        reader = asyncio.create_task(read())
-        try:
-            while not reader.done():
-                if opened.is_set() and not self.connected.is_set():
-                    if broke_at is not None:
-                        self._publish(await self._missed(broke_at))
-                    self.connected.set()
-                await asyncio.wait({reader}, timeout=GATHER_SECONDS)
-                taken, pending[:] = pending[:], []
-                if taken:
-                    self._publish(taken)
-            await reader
-        finally:
-            reader.cancel()
-
-    async def _missed(self, broke_at: int) -> list[Stream]:
-        """What came while the upstream was away, with some of before, which is known by its cursors."""
-        return await self._loki.streams(
-            self._text, start=broke_at - REFILL_BEFORE, end=now_ns() + SECOND, limit=REFILL_LINES, forward=True
-        )
-
-    def _publish(self, streams: list[Stream]) -> None:
-        fresh = [one.line for one in place(streams, forward=True) if one.line.cursor not in self._shown]
-        for line in fresh:
-            self._shown[line.cursor] = None
-        while len(self._shown) > REMEMBERED:
-            self._shown.popitem(last=False)
-        for at in range(0, len(fresh), FRAME_LINES):
-            batch = Batch(fresh[at : at + FRAME_LINES])
-            for follower in self._followers:
-                follower.offer(batch)
+    def is_over(self) -> bool:
+        """Whether it has ended, or is about to."""
+        return self.task.done() or self.task.cancelling() > 0
 
     async def close(self) -> None:
         """End the upstream."""
+        if self._lingering is not None:
+            self._lingering.cancel()
         self.task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self.task
+
+    async def _run(self) -> None:
+        delay, broke_at = FIRST_RETRY, asyncio.get_running_loop().time()
+        with TAILS.track_inprogress():
+            while True:
+                try:
+                    await self._stream()
+                except InvalidRequest as error:
+                    self._fail(error)
+                    return
+                except PilothouseError as error:
+                    now = asyncio.get_running_loop().time()
+                    if self.live.is_set():
+                        self.live.clear()
+                        delay, broke_at = FIRST_RETRY, now
+                        log.warning("a tail broke off and is taken up again", query=self._text, error=error.message)
+                        self._tell(error)
+                    elif now - broke_at > PATIENCE:
+                        self._fail(error)
+                        return
+                except Exception as error:
+                    log.exception("a tail failed", query=self._text)
+                    self._fail(PilothouseError("something went wrong here; the log says what"))
+                    raise error from None
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, MOST_RETRY)
+
+    async def _stream(self) -> None:
+        """Follow the backend until it breaks off, which raises."""
+        opened = asyncio.Event()
+        self._refilling = True
+        reading = asyncio.create_task(self._read(opened))
+        opening, losing = asyncio.create_task(opened.wait()), None
+        try:
+            await asyncio.wait({reading, opening}, return_when=asyncio.FIRST_COMPLETED)
+            if opened.is_set():
+                if self._well_at:
+                    await self._refill(self._well_at)
+                self._well_at = now_ns()
+                self._resume()
+                self.live.set()
+            while not reading.done():
+                losing = asyncio.create_task(self._lost.wait())
+                await asyncio.wait({reading, losing}, return_when=asyncio.FIRST_COMPLETED)
+                if self._lost.is_set():
+                    self._lost.clear()
+                    await self._refill(self._well_at)
+                    self._resume()
+            await reading
+        finally:
+            for task in filter(None, (reading, opening, losing)):
+                task.cancel()
+            await asyncio.gather(*filter(None, (reading, opening, losing)), return_exceptions=True)
+            if self._flushing is not None:
+                self._flushing.cancel()
+                self._flushing = None
+
+    async def _read(self, opened: asyncio.Event) -> None:
+        start = now_ns()
+        self._began = self._began or start
+        async for streams, dropped in self._loki.tail(self._text, start=start, opened=opened):
+            self._hold(place(streams, forward=True))
+            if dropped:
+                # The backend could not keep up with us: what it left out is in its storage.
+                self._refilling = True
+                self._lost.set()
+            elif not self._refilling:
+                self._well_at = now_ns()
+
+    def _hold(self, placed: list[Placed]) -> None:
+        self._held += placed
+        if self._refilling:
+            if (excess := len(self._held) - MOST_HELD) > 0:
+                left, self._held = self._held[:excess], self._held[excess:]
+                gap = Gap(
+                    start=min(one.cursor.ts for one in left), end=max(one.cursor.ts for one in left),
+                    dropped=excess, reason=BACKEND_AWAY,
+                )  # fmt: skip
+                self._unheld = gap if self._unheld is None else self._unheld | gap
+        elif len(self._held) >= MOST_LINES:
+            self._flush()
+        elif self._held and self._flushing is None:
+            self._flushing = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        """Send what has gathered, in the order of time."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        held, self._held = self._held, []
+        held.sort(key=lambda one: (one.cursor.ts, one.cursor.stream))
+        self._publish(held)
+
+    def _publish(self, placed: list[Placed]) -> None:
+        for batch in batches(self._seen.fresh(placed)):
+            for follower in self._followers:
+                follower.offer(batch)
+
+    async def _refill(self, well_at: int) -> None:
+        """Give what storage has since shortly before `well_at` and nobody was given. Raises PilothouseError."""
+        self._refilling = True
+        start, end = max(well_at - REFILL_BEFORE, self._began, self._seen.floor + 1), now_ns() + AHEAD
+        count = 0
+        async for lines in self._reader.all_lines(Span(start=start, end=end)):
+            self._publish([Placed(Cursor.parse(line.cursor), line) for line in lines])
+            count += len(lines)
+            if count > MOST_REFILL:
+                last = Cursor.parse(lines[-1].cursor).ts
+                self._offer(Gap(start=last + 1, end=max(now_ns(), last + 1), dropped=0, reason=BACKEND_AWAY))
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ROOM_SECONDS):
+                    while any(one.lines > MOST_WAITING // 2 for one in self._followers):  # noqa: ASYNC110 - of many
+                        await asyncio.sleep(GATHER_SECONDS)
+
+    def _resume(self) -> None:
+        self._refilling = False
+        if self._unheld is not None:
+            gap, self._unheld = self._unheld, None
+            self._offer(gap)
+        self._flush()
+
+    def _offer(self, item: Gap | Notice) -> None:
+        for follower in self._followers:
+            follower.offer(item)
+
+    def _tell(self, error: PilothouseError) -> None:
+        words = "the log backend is away; what it takes meanwhile will follow"
+        self._offer(Notice.of(UpstreamFailed(words, details={"reason": error.message})))
+
+    def _fail(self, error: PilothouseError) -> None:
+        for follower in self._followers:
+            follower.fail(error)
 
 
 class Tails:
@@ -208,17 +232,13 @@ class Tails:
         self._loki = loki
         self._tails: dict[str, Tail] = {}
 
-    async def of(self, query: ast.LogQuery) -> Tail:
-        """The tail of a query, begun where there is none."""
-        for known, old in tuple(self._tails.items()):
-            if old.is_idle or old.task.done():
-                del self._tails[known]
-                await old.close()
+    def of(self, query: ast.LogQuery) -> Tail:
+        """The tail of a query, begun where there is none. Follow it at once."""
         text = logql.format(query)
-        tail = self._tails.get(text)
-        if tail is None:
-            tail = self._tails[text] = Tail(self._loki, query)
-        return tail
+        self._tails = {known: tail for known, tail in self._tails.items() if not tail.is_over}
+        if text not in self._tails:
+            self._tails[text] = Tail(self._loki, query)
+        return self._tails[text]
 
     def reader(self, query: ast.LogQuery) -> LogReader:
         """What is stored of a query."""

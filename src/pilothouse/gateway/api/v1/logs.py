@@ -249,11 +249,11 @@ async def lines(
         services, principal, filters.query, span=span, limit=limit, direction=direction, cursor=cursor, offset=offset
     )
     if not answer["logs"] and cursor is None:
-        await _known(services, principal, service_id)
+        await known(services, principal, service_id)
     return json_response(answer)  # type: ignore[return-value]
 
 
-async def _known(services: Services, principal: Principal, service_id: str) -> None:
+async def known(services: Services, principal: Principal, service_id: str) -> None:
     """Raises NotFound for a service that never logged, as far as the caller may see and retention reaches."""
     if service_id == asked.ALL:
         return
