@@ -1,6 +1,7 @@
 """Live tails over the gateway's WebSocket: every line once, and what is missing is said."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections import Counter
@@ -143,8 +144,8 @@ async def test_a_client_that_acknowledges_is_not_overrun(house):
         await asyncio.sleep(0.2)
         for part in range(9):
             await house.push("acks", [f"line {part * 1000 + n}" for n in range(1000)])
-        with pytest.raises(TimeoutError):
-            while True:
+        with contextlib.suppress(TimeoutError):
+            while len(tail.lines) < 9_001:
                 await tail.one(1.5)
         before = len(tail.lines)
         assert 5_000 <= before <= 5_600

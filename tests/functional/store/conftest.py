@@ -1,6 +1,7 @@
 """A real store process on a unix socket, and what clients do with it."""
 
 import asyncio
+import io
 import os
 import shutil
 import signal
@@ -82,7 +83,7 @@ class StoreProcess:
     async def post(self, path: str, body: bytes, kind: str, **headers: str) -> tuple[int, bytes]:
         """Status and body."""
         sent = {"Content-Type": kind, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        async with self.http.post(f"http://store{path}", data=body, headers=sent) as answer:
+        async with self.http.post(f"http://store{path}", data=io.BytesIO(body), headers=sent) as answer:
             return answer.status, await answer.read()
 
     async def push(self, labels: dict[str, str], values: list[list[Any]]) -> tuple[int, str]:
@@ -93,16 +94,17 @@ class StoreProcess:
             return answer.status, await answer.text()
 
     async def lines(self, query: str, *, limit: int = 5000) -> list[tuple[dict[str, str], int, str]]:
-        """Every line that matches, of all times: labels with metadata, time, line."""
+        """Every line that matches, of all times and oldest first: labels with metadata, time, line."""
         now = time.time_ns()
         status, answer = await self.get(
             "/loki/api/v1/query_range", query=query, limit=str(limit), direction="forward",
             start=str(now - 6 * 86_400 * 10**9), end=str(now + 3600 * 10**9),
         )  # fmt: skip
         assert status == 200, answer
-        return [
+        found = [
             (stream["stream"], int(ts), line) for stream in answer["data"]["result"] for ts, line in stream["values"]
         ]
+        return sorted(found, key=lambda one: one[1])
 
     async def count(self, query: str) -> Counter[str]:
         """How often each line is there."""

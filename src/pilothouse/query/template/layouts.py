@@ -32,7 +32,8 @@ def _write(value: datetime, part: str) -> str:
         "PM": "PM" if value.hour >= 12 else "AM", "pm": "pm" if value.hour >= 12 else "am",
         "MST": value.tzname() or "UTC",
         "-07:00": f"{sign}{hours:02d}:{rest:02d}",
-        "-0700": f"{sign}{hours:02d}{rest:02d}", "-07": f"{sign}{hours:02d}", "Z07:00": f"{sign}{hours:02d}:{rest:02d}" if minutes else "Z",
+        "-0700": f"{sign}{hours:02d}{rest:02d}", "-07": f"{sign}{hours:02d}",
+        "Z07:00": f"{sign}{hours:02d}:{rest:02d}" if minutes else "Z",
         "Z0700": f"{sign}{hours:02d}{rest:02d}" if minutes else "Z",
     }  # fmt: skip
     if part in simple:
