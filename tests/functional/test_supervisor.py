@@ -95,7 +95,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
 def test_one_command_starts_everything_and_says_how_to_get_in(serve):
     """It says where it listens and gives the one-time link; /ready answers; SIGTERM ends all with status 0."""
     served = serve()
-    said = served.wait_for("/setup?token=")
+    said = served.wait_for("/setup#token=")
     assert f"http://127.0.0.1:{served.port}" in said
     assert re.search(r"ready in \d+\.\d s", said)
     assert served.status("/ready") == 200

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import os
 import shutil
 import signal
@@ -88,10 +89,9 @@ class StoreProcess:
 
     async def push(self, labels: dict[str, str], values: list[list[Any]]) -> tuple[int, str]:
         """A JSON push of one stream; status and text."""
-        async with self.http.post(
-            "http://store/loki/api/v1/push", json={"streams": [{"stream": labels, "values": values}]}
-        ) as answer:
-            return answer.status, await answer.text()
+        body = json.dumps({"streams": [{"stream": labels, "values": values}]}).encode()
+        status, answer = await self.post("/loki/api/v1/push", body, "application/json")
+        return status, answer.decode()
 
     async def lines(self, query: str, *, limit: int = 5000) -> list[tuple[dict[str, str], int, str]]:
         """Every line that matches, of all times and oldest first: labels with metadata, time, line."""

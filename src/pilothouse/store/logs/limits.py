@@ -39,7 +39,7 @@ def check_labels(labels: Mapping[str, str]) -> None:
             )
         if len(name.encode()) > MOST_NAME or len(value.encode("utf-8", "replace")) > MOST_VALUE:
             raise InvalidRequest(
-                f"stream '{text:.500}' has a label name or value that is too long: {name:.100!r}; limits "
+                f"stream '{text:.500}' has a label name or value that is too long: {name!r:.100}; limits "
                 f"{MOST_NAME} and {MOST_VALUE} bytes",
                 code="INVALID_LABELS",
             )
@@ -70,16 +70,18 @@ def drop_out_of_time(streams: Iterable[StreamLines], *, now: int, retention: int
         if not stream.ts or (min(stream.ts) >= oldest and max(stream.ts) <= newest):
             continue
         keep = [i for i, ts in enumerate(stream.ts) if oldest <= ts <= newest]
-        bad = next(ts for ts in stream.ts if not oldest <= ts <= newest)
-        gone = len(stream.ts) - len(keep)
         name = format_labels(stream.labels)
-        shown = format_instant(max(bad, 0))
-        refused.append(
-            f"entry for stream '{name}' has timestamp too old: {shown}, oldest acceptable timestamp is: "
-            f"{format_instant(max(oldest, 0))} ({gone} entries refused)"
-            if bad < oldest
-            else f"entry for stream '{name}' has timestamp too new: {shown} ({gone} entries refused)"
-        )
+        old, new = [ts for ts in stream.ts if ts < oldest], [ts for ts in stream.ts if ts > newest]
+        if old:
+            refused.append(
+                f"entry for stream '{name}' has timestamp too old: {format_instant(max(old[0], 0))}, oldest acceptable "
+                f"timestamp is: {format_instant(max(oldest, 0))} ({len(old)} entries refused)"
+            )
+        if new:
+            refused.append(
+                f"entry for stream '{name}' has timestamp too new: {format_instant(new[0])} "
+                f"({len(new)} entries refused)"
+            )
         stream.ts = [stream.ts[i] for i in keep]
         stream.lines = [stream.lines[i] for i in keep]
         stream.metadata = [stream.metadata[i] for i in keep] if stream.metadata else []
