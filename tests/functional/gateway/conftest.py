@@ -157,6 +157,18 @@ class House:
             is_json = "json" in response.headers.get("content-type", "")
             return Answer(response.status, json.loads(data) if is_json and data else data, response.headers)
 
+    async def get(self, path: str, *, token: str | None = None, **params: Any) -> Answer:
+        """GET below /api/v1/logs/."""
+        pairs = [(n, str(one)) for n, v in params.items() for one in (v if isinstance(v, list) else [v])]
+        return await self.call("GET", f"/api/v1/logs/{path}", token=token, params=pairs)
+
+    async def key(self, *permissions: str) -> str:
+        """A new API key of the administrator's."""
+        body = {"name": "test", "permissions": list(permissions)}
+        made = await self.call("POST", "/api/v1/auth/api-keys", json=body)
+        assert made.status == 201, made
+        return str(made.body["key"])
+
     async def sign_in(self, username: str = "admin") -> str:
         answer = await self.call(
             "POST", "/api/v1/auth/login", token="",
@@ -172,10 +184,12 @@ class House:
         assert made.status == 201, made
         return await self.sign_in(name)
 
-    async def push(self, service: str, lines: list[str], *, at: int | None = None, **labels: str) -> int:
-        """Push lines, a microsecond apart from `at` or now on; gives the time of the first."""
+    async def push(
+        self, service: str, lines: list[str], *, at: int | None = None, apart: int = 1000, **labels: str
+    ) -> int:
+        """Push lines, `apart` nanoseconds from one another from `at` or now on; gives the time of the first."""
         first = time.time_ns() if at is None else at
-        values = [[str(first + n * 1000), line] for n, line in enumerate(lines)]
+        values = [[str(first + n * apart), line] for n, line in enumerate(lines)]
         body = {"streams": [{"stream": {"service_name": service, **labels}, "values": values}]}
         answer = await self.call("POST", "/loki/api/v1/push", json=body)
         assert answer.status == 204, answer

@@ -61,7 +61,9 @@ def query_of(
         matchers = [Matcher("service_name", MatchOp.EQUAL, service)]
     stages: list[ast.Stage] = []
     parsed: list[ast.Stage] = []
-    for name, op, value, where in map(read_filter, filters[:MOST_FILTERS]):
+    if len(filters) > MOST_FILTERS:
+        raise InvalidRequest(f"there may be {MOST_FILTERS} filters", code="INVALID_FILTER", details={"field": "filter"})
+    for name, op, value, where in map(read_filter, filters):
         matcher = Matcher(name, op, value)
         if where == "label":
             matchers.append(matcher)

@@ -19,11 +19,13 @@ from pilothouse.gateway.logs.lines import DETECTED, LogLine, Placed, behind, lev
 from pilothouse.query import logql
 from pilothouse.query.logql import ast
 
+MILLISECOND = 1_000_000
 COUNT_SECONDS = 0.25
 """What counting all matches may take beside reading a page; beyond it the total is a lower bound."""
-MOST_AT_ONCE = 10_000
-"""Lines of one nanosecond that are read to find a place among them."""
-EXPORT_PAGE = 5000
+MOST_AT_ONCE = 5000
+"""Lines asked of the backend in one request: what Loki allows unless it is told otherwise."""
+EXPORT_PAGE = MOST_AT_ONCE - 1
+"""Lines of an export that are held at a time; with the one that says whether there are more, a single request."""
 AROUND = (MINUTE, 60 * MINUTE, DAY, 30 * DAY)
 """How far from a line its context is looked for, each step only where the one before did not fill it."""
 
@@ -83,33 +85,60 @@ class LogReader:
 
     async def _read(self, span: Span, limit: int, *, forward: bool) -> list[Placed]:
         """At least `limit` lines in the direction asked if there are so many; the last nanosecond whole."""
-        streams = await self._loki.streams(self._text, start=span.start, end=span.end, limit=limit, forward=forward)
-        lines = place(streams, forward=forward)
-        if not forward:
-            lines.reverse()
-        if len(lines) < limit:
-            return lines
-        last = lines[-1].cursor.ts
-        whole = await self._instant(last)
-        return [one for one in lines if one.cursor.ts != last] + (whole if forward else whole[::-1])
+        found: list[Placed] = []
+        while len(found) < limit and span.start < span.end:
+            asked = min(limit - len(found), MOST_AT_ONCE)
+            streams = await self._loki.streams(self._text, start=span.start, end=span.end, limit=asked, forward=forward)
+            lines = place(streams, forward=forward)
+            if not forward:
+                lines.reverse()
+            if len(lines) < asked:
+                return found + lines
+            last = lines[-1].cursor.ts
+            whole = await self._instant(last)
+            found += [one for one in lines if one.cursor.ts != last] + (whole if forward else whole[::-1])
+            span = Span(start=last + 1, end=span.end) if forward else Span(start=span.start, end=last)
+        return found
 
     async def _instant(self, ts: int) -> list[Placed]:
+        """The lines of one nanosecond, as far as a single request can give them."""
         streams = await self._loki.streams(self._text, start=ts, end=ts + 1, limit=MOST_AT_ONCE, forward=True)
         return place(streams, forward=True)
 
     async def total(self, span: Span, *, at_least: int) -> Total:
         """How many lines of `span` match, as far as that can be counted in a quarter of a second."""
+        try:
+            async with asyncio.timeout(COUNT_SECONDS):
+                count = await self._count(span)
+        except (TimeoutError, QueryTimeout, UpstreamFailed):
+            count = None
+        return Total(count=max(count or 0, at_least), exact=count is not None and count >= at_least)
+
+    async def _count(self, span: Span) -> int | None:
+        """The matches of `span`; None where they can't be told exactly."""
+        # Loki's ranges are of whole milliseconds: what is left of the span is read, and holds little.
+        rest = (span.end - span.start) % MILLISECOND
+        whole = Span(start=span.start + rest, end=span.end)
+        counts = await asyncio.gather(
+            self._count_whole(whole), self._count_lines(Span(start=span.start, end=whole.start))
+        )
+        return None if None in counts else sum(count or 0 for count in counts)
+
+    async def _count_whole(self, span: Span) -> int:
+        if span.start == span.end:
+            return 0
         counted = ast.VectorAggregation(
             op="sum", expr=ast.RangeAggregation(op="count_over_time", range=self._range(span.end - span.start))
         )
-        try:
-            async with asyncio.timeout(COUNT_SECONDS):
-                result = await self._loki.query(logql.format(counted), at=span.end - 1)
-        except (TimeoutError, QueryTimeout, UpstreamFailed):
-            return Total(count=at_least, exact=False)
-        series = series_of(result)
-        count = int(float(series[0].value[1])) if series and series[0].value else 0
-        return Total(count=max(count, at_least), exact=count >= at_least)
+        series = series_of(await self._loki.query(logql.format(counted), at=span.end - 1))
+        return int(float(series[0].value[1])) if series and series[0].value else 0
+
+    async def _count_lines(self, span: Span) -> int | None:
+        if span.start == span.end:
+            return 0
+        streams = await self._loki.streams(self._text, start=span.start, end=span.end, limit=MOST_AT_ONCE, forward=True)
+        count = sum(len(stream.values) for stream in streams)
+        return count if count < MOST_AT_ONCE else None
 
     def _range(self, interval: int) -> ast.LogRange:
         return ast.LogRange(query=self._query, interval=interval)

@@ -5,6 +5,7 @@ Whether a real Loki or the embedded store answers is nothing that this file know
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qsl
 
@@ -17,21 +18,26 @@ from pilothouse.access import Permission, Principal, narrow_selector, scope_quer
 from pilothouse.access.scope import EVERYTHING
 from pilothouse.access.scopes import Scope
 from pilothouse.core.errors import InvalidRequest, PilothouseError
-from pilothouse.core.labels import LABEL_NAME
 from pilothouse.core.times import now_ns, parse_instant
 from pilothouse.gateway.dependencies import principal_of, services_of
 from pilothouse.gateway.ws.connections import Connection
 from pilothouse.query import logql
 from pilothouse.query.logql import ast
 
-PASSED_ON = {"content-type", "content-encoding", "accept-encoding", "x-loki-response-encoding-flags", "user-agent"}
+PASSED_ON = {"content-type", "content-encoding", "x-loki-response-encoding-flags", "user-agent"}
 """Headers of a request that reach the backend: none of them proves or names anybody."""
-GIVEN_BACK = {"content-type", "content-encoding", "content-length"}
+PLAIN = {"Accept-Encoding": "identity"}
+"""The answer is passed on as it comes: a packed one would be unpacked on the way, and still call itself packed."""
+GIVEN_BACK = {"content-type", "content-length"}
 QUERIES = {"query", "query_range", "index/stats", "index/volume", "index/volume_range", "patterns", "detected_fields",
            "format_query"}  # fmt: skip
 """Paths whose `query` is a whole LogQL query or selector, and must be there."""
 LISTS = {"labels", "label", "detected_labels"}
 """Paths whose `query` is a selector that may be left out."""
+LABEL_VALUES = re.compile(r"label/[a-zA-Z_][a-zA-Z0-9_]*/values\Z")
+"""One more of LISTS, by the name of a label."""
+FIELD_VALUES = re.compile(r"detected_field/\w[\w.@-]*/values\Z")
+"""One more of QUERIES, by the name of a field."""
 
 
 async def read(request: Request) -> Response:
@@ -46,7 +52,7 @@ async def read(request: Request) -> Response:
         pairs += parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
     pairs = narrowed(principal_of(request), path, pairs)
     client = services_of(request).loki
-    headers = {name: value for name, value in request.headers.items() if name in PASSED_ON - {"content-type"}}
+    headers = PLAIN | {name: value for name, value in request.headers.items() if name in PASSED_ON - {"content-type"}}
     asked = {"data": pairs} if request.method == "POST" else {"params": pairs}
     return await streamed(client.request(request.method, f"/loki/api/v1/{path}", headers=headers, **asked))
 
@@ -58,10 +64,9 @@ def narrowed(principal: Principal, path: str, pairs: list[tuple[str, str]]) -> l
     if path == "series":
         asked = [value for name, value in pairs if name in {"match[]", "match"}] or [selector_text(EVERYTHING)]
         return others + [("match[]", narrow_text(principal, one)) for one in asked]
-    name = path.removeprefix("label/").removesuffix("/values")
-    if path in LISTS or (path.startswith("label/") and LABEL_NAME.match(name)):
+    if path in LISTS or LABEL_VALUES.match(path):
         return [*others, ("query", narrow_text(principal, queries[0] if queries and queries[0] else None))]
-    if path not in QUERIES and not path.startswith("detected_field/"):
+    if path not in QUERIES and not FIELD_VALUES.match(path):
         raise InvalidRequest("this path is closed here", code="CLOSED_PATH")
     if len(queries) != 1:
         raise InvalidRequest("one query is wanted", details={"field": "query"})
@@ -84,7 +89,7 @@ def selector_text(matchers: Scope) -> str:
 async def write(request: Request) -> Response:
     """A push, streamed to the backend as it comes."""
     client = services_of(request).loki
-    headers = {name: value for name, value in request.headers.items() if name in PASSED_ON}
+    headers = PLAIN | {name: value for name, value in request.headers.items() if name in PASSED_ON}
     return await streamed(client.request("POST", request.url.path, data=request.stream(), headers=headers))
 
 

@@ -5,6 +5,7 @@ Each of the five reading routes exists twice: for a service with filters, and fo
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -22,6 +23,7 @@ from pilothouse.gateway.dependencies import PrincipalOf, ServicesOf
 from pilothouse.gateway.logs import asked
 from pilothouse.gateway.logs.export import MEDIA_TYPES, SUFFIXES, ExportFormat, encoded
 from pilothouse.gateway.logs.fields import fields_of
+from pilothouse.gateway.logs.lines import LogLine
 from pilothouse.gateway.logs.reader import LogReader
 from pilothouse.gateway.logs.services import list_services
 from pilothouse.gateway.services import Services
@@ -315,12 +317,19 @@ def read_step(text: str | None, span: asked.Span) -> int:
 
 
 async def _histogram(
-    services: Services, principal: Principal, query: ast.LogQuery, span: asked.Span, buckets: int
+    services: Services,
+    principal: Principal,
+    query: ast.LogQuery,
+    span: asked.Span,
+    buckets: int,
+    service_id: str | None = None,
 ) -> Histogram:
     step_ms = nice_step((span.end - span.start) // buckets // 1_000_000)
     step = step_ms * 1_000_000
     aligned = asked.Span(start=span.start // step * step, end=-(-span.end // step) * step)
     counts = await reader_for(services, principal, query).histogram(aligned, step_ms=step_ms)
+    if service_id is not None and not any(levels for _, levels in counts):
+        await known(services, principal, service_id)
     return json_response(  # type: ignore[return-value]
         {
             "step_ms": step_ms,
@@ -343,13 +352,15 @@ def nice_step(least_ms: int) -> int:
 async def histogram(
     services: ServicesOf,
     principal: PrincipalOf,
+    service_id: str,
     filters: Annotated[Filters, Depends()],
     start_time: Start = None,
     end_time: End = None,
     buckets: Buckets = 60,
 ) -> Histogram:
     """Counts by level over time, in at most so many buckets of a round length."""
-    return await _histogram(services, principal, filters.query, asked.span(start_time, end_time), buckets)
+    span = asked.span(start_time, end_time)
+    return await _histogram(services, principal, filters.query, span, buckets, service_id)
 
 
 async def query_histogram(
@@ -391,20 +402,25 @@ async def query_context(
     return await _context(services, principal, asked.log_query(query), cursor, before, after)
 
 
-async def _fields(services: Services, principal: Principal, query: ast.LogQuery, span: asked.Span) -> Fields:
+async def _fields(
+    services: Services, principal: Principal, query: ast.LogQuery, span: asked.Span, service_id: str | None = None
+) -> Fields:
     page = await reader_for(services, principal, query).page(span, limit=FIELD_LINES)
+    if service_id is not None and not page.lines:
+        await known(services, principal, service_id)
     return json_response({"fields": fields_of(page.lines), "lines": len(page.lines)})  # type: ignore[return-value]
 
 
 async def fields(
     services: ServicesOf,
     principal: PrincipalOf,
+    service_id: str,
     filters: Annotated[Filters, Depends()],
     start_time: Start = None,
     end_time: End = None,
 ) -> Fields:
     """The fields that a service's newest lines have, with their most frequent values."""
-    return await _fields(services, principal, filters.query, asked.span(start_time, end_time))
+    return await _fields(services, principal, filters.query, asked.span(start_time, end_time), service_id)
 
 
 async def query_fields(
@@ -414,14 +430,31 @@ async def query_fields(
     return await _fields(services, principal, asked.log_query(query), asked.span(start, end))
 
 
-def _export(
-    services: Services, principal: Principal, query: ast.LogQuery, span: asked.Span, to: ExportFormat, name: str
+async def _export(
+    services: Services,
+    principal: Principal,
+    query: ast.LogQuery,
+    span: asked.Span,
+    to: ExportFormat,
+    service_id: str | None = None,
 ) -> StreamingResponse:
     pages = reader_for(services, principal, query).all_lines(span)
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)[:80] or "logs"
+    # Before the status is sent: what can't be read must not look like an empty file.
+    first = await anext(pages, None)
+    if first is None and service_id is not None:
+        await known(services, principal, service_id)
+
+    async def all_pages() -> AsyncIterator[list[LogLine]]:
+        if first is not None:
+            yield first
+            async for page in pages:
+                yield page
+
+    name = {None: "logs", asked.ALL: "all"}.get(service_id, service_id) or "logs"
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)[:80]
     file = f"{safe}-{format_instant(span.start)[:19].replace(':', '')}.{SUFFIXES[to]}"
     return StreamingResponse(
-        encoded(pages, to),
+        encoded(all_pages(), to),
         media_type=MEDIA_TYPES[to],
         headers={"Content-Disposition": f'attachment; filename="{file}"'},
     )
@@ -437,8 +470,7 @@ async def export(
     end_time: End = None,
 ) -> StreamingResponse:
     """All lines of the range, the oldest first, as a file that is made while it is sent."""
-    name = "all" if service_id == asked.ALL else service_id
-    return _export(services, principal, filters.query, asked.span(start_time, end_time), format, name)
+    return await _export(services, principal, filters.query, asked.span(start_time, end_time), format, service_id)
 
 
 async def query_export(
@@ -450,7 +482,7 @@ async def query_export(
     end: End = None,
 ) -> StreamingResponse:
     """All lines of a LogQL query, as a file."""
-    return _export(services, principal, asked.log_query(query), asked.span(start, end), format, "logs")
+    return await _export(services, principal, asked.log_query(query), asked.span(start, end), format)
 
 
 async def labels(
