@@ -22,15 +22,23 @@ const DEFAULT = '15m';
 
 export class TimeRange {
   readonly #address: Address;
+  readonly #standard: string;
   #turn = $state(0);
 
-  constructor(from: Address = address) {
+  /** `standard` is the preset that holds where the address names none. */
+  constructor(
+    from: Address = address,
+    readonly presets: readonly Preset[] = PRESETS,
+    standard: string = DEFAULT,
+  ) {
     this.#address = from;
+    this.#standard = standard;
   }
 
   get preset(): Preset {
-    const id = this.#address.params.get('range') ?? DEFAULT;
-    return PRESETS.find((p) => p.id === id) ?? (PRESETS[1] as Preset);
+    const id = this.#address.params.get('range') ?? this.#standard;
+    const standard = this.presets.find((p) => p.id === this.#standard);
+    return this.presets.find((p) => p.id === id) ?? standard ?? (PRESETS[1] as Preset);
   }
 
   get absolute(): { from: number; to: number } | null {
@@ -71,7 +79,7 @@ export class TimeRange {
   writeNow(params: URLSearchParams, preset: string = this.preset.id): void {
     params.delete('from');
     params.delete('to');
-    if (preset === DEFAULT) params.delete('range');
+    if (preset === this.#standard) params.delete('range');
     else params.set('range', preset);
   }
 
