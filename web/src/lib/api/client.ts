@@ -24,10 +24,15 @@ export async function good<T>(answer: Promise<Answered<T>>): Promise<T> {
   const told = (error as { error?: { code: string; message: string; details?: Record<string, unknown> } } | undefined)
     ?.error;
   const wait = Number(response.headers.get('retry-after') ?? 0);
-  throw new ApiError(response.status, told?.code ?? 'UNKNOWN', told?.message ?? `The server answered ${response.status}`, {
-    ...(wait > 0 ? { retry_after: wait } : {}),
-    ...told?.details,
-  });
+  throw new ApiError(
+    response.status,
+    told?.code ?? 'UNKNOWN',
+    told?.message ?? `The server answered ${response.status}`,
+    {
+      ...(wait > 0 ? { retry_after: wait } : {}),
+      ...told?.details,
+    },
+  );
 }
 
 /** GET of what is not JSON, or is read as it comes. Rejects with ApiError. */

@@ -62,7 +62,6 @@ export class Feed {
   #ask: Ask | null = null;
   #abort = new AbortController();
   // Nothing drawn hangs on it.
-  // eslint-disable-next-line svelte/prefer-svelte-reactivity
   readonly #seen = new Set<string>();
   #pending: (LogLine[] | Gap)[] = [];
   #batch: ReturnType<typeof setTimeout> | undefined;
