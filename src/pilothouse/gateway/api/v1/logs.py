@@ -25,7 +25,7 @@ from pilothouse.gateway.logs.export import MEDIA_TYPES, SUFFIXES, ExportFormat, 
 from pilothouse.gateway.logs.fields import fields_of
 from pilothouse.gateway.logs.lines import LogLine
 from pilothouse.gateway.logs.reader import LogReader
-from pilothouse.gateway.logs.services import list_services
+from pilothouse.gateway.logs.services import label_sets, list_services, parts_of
 from pilothouse.gateway.services import Services
 from pilothouse.query import logql
 from pilothouse.query.logql import ast
@@ -293,7 +293,7 @@ async def query(
     return json_response(  # type: ignore[return-value]
         {
             "resultType": "matrix",
-            "result": series_of(result),
+            "result": [{"metric": series.metric, "values": series.values} for series in series_of(result)],
             "searched": searched(span),
             "query": logql.format(expr),
             "took_ms": round((time.perf_counter() - began) * 1000, 1),
@@ -490,9 +490,8 @@ async def labels(
 ) -> dict[str, list[str]]:
     """The names of the labels, each with its values, of the streams that the caller may see."""
     span = asked.span(start, end, default=services.settings.retention)
-    everything = ast.LogQuery(matchers=asked.query_of(asked.ALL).matchers)
     found: dict[str, set[str]] = {}
-    for labels_ in await services.loki.series([scope_query(principal, everything)], start=span.start, end=span.end):
+    for labels_ in await label_sets(services.loki, parts_of(principal), start=span.start, end=span.end):
         for name, value in labels_.items():
             found.setdefault(name, set()).add(value)
     return {name: sorted(values)[:1000] for name, values in sorted(found.items())}
