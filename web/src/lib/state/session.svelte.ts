@@ -95,7 +95,10 @@ export class Session {
   async fetch(input: string | Request, init: RequestInit = {}): Promise<Response> {
     if (Date.now() > this.#expires - EARLY * 1000) await this.renew();
     const first = await this.#send(input, init);
-    if (first.status !== 401 || !(await this.renew())) return first;
+    if (first.status !== 401) return first;
+    // A wrong present password is refused so too: a new token would only make it a second attempt.
+    const { code } = await errorOf(first.clone());
+    if (code === 'WRONG_PASSWORD' || !(await this.renew())) return first;
     return this.#send(input, init);
   }
 

@@ -9,9 +9,9 @@ export const WORDS: Readonly<Record<Permission, string>> = {
   'logs:write': 'Push lines',
   'metrics:read': 'Query metrics freely',
   'metrics:write': 'Write metrics',
-  'containers:read': 'See containers and what they use',
-  'containers:act': 'Start, stop, restart and remove containers',
-  'terminal:open': 'Open a shell in a container or on a host',
+  'containers:read': 'See state and resources',
+  'containers:act': 'Start, stop, restart, remove',
+  'terminal:open': 'Open shells',
   'dashboards:read': 'Look at dashboards',
   'dashboards:write': 'Change dashboards',
   'alerts:read': 'See alerts, rules and silences',
@@ -39,7 +39,7 @@ const TITLES: readonly (readonly [noun: string, title: string, scoped: boolean])
   ['dashboards', 'Dashboards', false],
   ['alerts', 'Alerts', true],
   ['audit', 'Audit', false],
-  ['users', 'Users and roles', false],
+  ['users', 'Users', false],
   ['proxy', 'Grafana', false],
 ];
 
