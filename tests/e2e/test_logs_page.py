@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 Push = Callable[..., None]
 MINUTE = 60 * 10**9
@@ -38,7 +38,12 @@ def shop(push: Push) -> str:
     lines = []
     for n in range(40):
         level = ("info", "info", "warn", "error")[n % 4]
-        body = {"level": level, "message": f"order {n} took {n * 7} ms", "status": 200 + 100 * (n % 4), "path": f"/p/{n % 3}"}
+        body = {
+            "level": level,
+            "message": f"order {n} took {n * 7} ms",
+            "status": 200 + 100 * (n % 4),
+            "path": f"/p/{n % 3}",
+        }
         lines.append((now - (40 - n) * 10**9, json.dumps(body)))
     push(name, lines, container=f"{name}-1")
     return name

@@ -1,82 +1,14 @@
 """`pilothouse serve` as a user runs it: one command, real processes, real signals."""
 
-import json
 import os
 import re
 import signal
 import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class Served:
-    """One `pilothouse serve` with its own data directory and port, and what it said on stderr."""
-
-    def __init__(self, data_dir: Path, **settings: str) -> None:
-        self.port = free_port()
-        self.data_dir = data_dir
-        self.said = data_dir.with_suffix(".stderr")
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "PILOTHOUSE_DATA_DIR": str(data_dir),
-            "PILOTHOUSE_LISTEN": f"127.0.0.1:{self.port}",
-            "PILOTHOUSE_DOCKER": "false",
-            "PILOTHOUSE_JOURNAL": "false",
-            **{f"PILOTHOUSE_{name}": value for name, value in settings.items()},
-        }
-        with self.said.open("ab") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "pilothouse", "serve"], env=self.environment, stderr=stderr, cwd=data_dir.parent
-            )
-
-    def stderr(self) -> str:
-        return self.said.read_text()
-
-    def wait_for(self, text: str, seconds: float = 30) -> str:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if text in self.stderr():
-                return self.stderr()
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.05)
-        raise AssertionError(f"{text!r} was not said: {self.stderr()}")
-
-    def status(self, path: str) -> int:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-                return int(answer.status)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code
-        except OSError:
-            return 0
-
-    def processes(self) -> dict[str, dict[str, int]]:
-        return json.loads((self.data_dir / "run/processes.json").read_text())
-
-    def until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, self.stderr()
-            time.sleep(0.05)
-
-    def stop(self) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
+from tests.served import PASSWORD, Served
 
 
 @pytest.fixture
@@ -108,7 +40,7 @@ def test_one_command_starts_everything_and_says_how_to_get_in(serve):
 
 def test_with_a_password_given_there_is_no_link(serve):
     """ADMIN_PASSWORD makes the first administrator; no token is printed then."""
-    served = serve(ADMIN_PASSWORD="a quiet harbour at dawn")
+    served = serve(ADMIN_PASSWORD=PASSWORD)
     assert "token=" not in served.wait_for("ready in")
     assert "a quiet harbour" not in served.stderr()
 
@@ -116,7 +48,7 @@ def test_with_a_password_given_there_is_no_link(serve):
 @pytest.mark.parametrize("name", ["store", "gateway", "worker"])
 def test_what_dies_is_started_again(serve, name):
     """kill -9 of any process: it comes back by itself, and the console with it."""
-    served = serve(ADMIN_PASSWORD="a quiet harbour at dawn")
+    served = serve(ADMIN_PASSWORD=PASSWORD)
     served.wait_for("ready in")
     before = served.processes()[name]["pid"]
     os.kill(before, signal.SIGKILL)
@@ -127,7 +59,7 @@ def test_what_dies_is_started_again(serve, name):
 
 def test_nothing_outlives_a_killed_supervisor(serve):
     """kill -9 of the supervisor itself takes the processes along."""
-    served = serve(ADMIN_PASSWORD="a quiet harbour at dawn")
+    served = serve(ADMIN_PASSWORD=PASSWORD)
     served.wait_for("ready in")
     pids = [one["pid"] for one in served.processes().values()]
     served.process.kill()
@@ -150,7 +82,7 @@ def test_a_taken_port_is_said_before_anything_starts(serve):
 
 def test_two_on_one_directory_are_refused(serve):
     """The second says that another runs there, and leaves the first alone."""
-    first = serve(ADMIN_PASSWORD="a quiet harbour at dawn")
+    first = serve(ADMIN_PASSWORD=PASSWORD)
     first.wait_for("ready in")
     second = serve()
     assert second.process.wait(timeout=30) == 1

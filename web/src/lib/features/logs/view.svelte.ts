@@ -122,9 +122,15 @@ export class LogsView {
     await Promise.all([this.loadCounts(), this.facets.loadFields(ask), this.#lookBack(ask)]);
   }
 
+  /** A question with what came by following it. */
+  upToNow(ask: Ask): Ask {
+    if (!this.state.live) return ask;
+    return { ...ask, span: { from: ask.span.from, to: this.range.span().to } };
+  }
+
   async loadCounts(): Promise<void> {
     if (!this.asked || this.feed.series) return;
-    const span = this.state.live ? this.range.span() : this.asked.span;
+    const span = this.upToNow(this.asked).span;
     const withoutLevels = this.filter ? toLogql({ ...this.filter, levels: [] }) : this.query;
     await this.facets.loadCounts({ query: this.asked.query, span }, withoutLevels);
   }
