@@ -150,7 +150,7 @@ class LokiClient:
     ) -> Result:
         """Lines or points from `start` up to but not at `end` (ns). Raises InvalidRequest with the backend's words."""
         params = {
-            "query": query, "start": str(start), "end": str(end), "limit": str(limit),
+            "query": query, "start": nanoseconds(start), "end": nanoseconds(end), "limit": str(limit),
             "direction": "forward" if forward else "backward",
         }  # fmt: skip
         if step_ms is not None:
@@ -160,7 +160,7 @@ class LokiClient:
 
     async def query(self, query: str, *, at: int, limit: int = 100) -> Result:
         """The answer of a moment (ns)."""
-        params = {"query": query, "time": str(at), "limit": str(limit)}
+        params = {"query": query, "time": nanoseconds(at), "limit": str(limit)}
         answer: _Answer = decode(_answers, await self._ask("/loki/api/v1/query", params))
         return answer.data
 
@@ -170,13 +170,13 @@ class LokiClient:
 
     async def label_values(self, name: str, *, start: int, end: int, query: str = "") -> list[str]:
         """Sorted values of a label."""
-        params = {"start": str(start), "end": str(end)} | ({"query": query} if query else {})
+        params = {"start": nanoseconds(start), "end": nanoseconds(end)} | ({"query": query} if query else {})
         body = await self._ask(f"/loki/api/v1/label/{name}/values", params, post=False)
         return [str(value) for value in json.loads(body).get("data") or []]
 
     async def series(self, matchers: Sequence[str], *, start: int, end: int) -> list[dict[str, str]]:
         """The label sets that any of the selectors match."""
-        params = [("match[]", one) for one in matchers] + [("start", str(start)), ("end", str(end))]
+        params = [("match[]", one) for one in matchers] + [("start", nanoseconds(start)), ("end", nanoseconds(end))]
         return list(json.loads(await self._ask("/loki/api/v1/series", params)).get("data") or [])
 
     async def push(self, body: bytes, headers: Mapping[str, str]) -> None:
@@ -210,7 +210,7 @@ class LokiClient:
         self, query: str, *, start: int, limit: str, flags: str = "", opened: asyncio.Event | None = None
     ) -> AsyncIterator[str]:
         """As tail, giving the backend's frames as they are."""
-        params = {"query": query, "start": str(start), "limit": limit}
+        params = {"query": query, "start": nanoseconds(start), "limit": limit}
         headers = {"X-Loki-Response-Encoding-Flags": flags} if flags else {}
         try:
             async with self._session().ws_connect(
@@ -228,6 +228,11 @@ class LokiClient:
             raise failure(error.status, error.message) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise UpstreamFailed("the log backend's tail can't be reached") from error
+
+
+def nanoseconds(at: int) -> str:
+    """A time as Loki reads it: a number of up to ten digits would be seconds."""
+    return f"{at:011}"
 
 
 async def read_bounded(response: aiohttp.ClientResponse) -> bytes:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import parse_qsl
 
 import aiohttp
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -17,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from pilothouse.access import Permission, Principal, narrow_selector, scope_query
 from pilothouse.access.scope import EVERYTHING
 from pilothouse.access.scopes import Scope
-from pilothouse.core.errors import InvalidRequest, PilothouseError
+from pilothouse.core.errors import InvalidRequest, PilothouseError, UpstreamFailed
 from pilothouse.core.times import now_ns, parse_instant
 from pilothouse.gateway.dependencies import principal_of, services_of
 from pilothouse.gateway.ws.connections import Connection
@@ -90,7 +91,23 @@ async def write(request: Request) -> Response:
     """A push, streamed to the backend as it comes."""
     client = services_of(request).loki
     headers = PLAIN | {name: value for name, value in request.headers.items() if name in PASSED_ON}
-    return await streamed(client.request("POST", request.url.path, data=request.stream(), headers=headers))
+    refused: list[HTTPException] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            async for part in request.stream():
+                yield part
+        except HTTPException as error:
+            refused.append(error)
+            raise
+
+    try:
+        return await streamed(client.request("POST", request.url.path, data=body(), headers=headers))
+    except UpstreamFailed:
+        if refused:
+            # The body ran over its limit on the way: that is the client's doing, and not the backend's.
+            raise refused[0] from None
+        raise
 
 
 async def streamed(asked: contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]) -> Response:
