@@ -1,6 +1,8 @@
 """The Docker (or Podman) API: what collecting logs needs of it. Plain HTTP, for streams of bytes stay bytes."""
 
+import asyncio
 import contextlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
@@ -11,8 +13,11 @@ from pilothouse.core.errors import NotFound, Unavailable, UpstreamFailed
 from pilothouse.core.times import SECOND
 
 DEFAULT = "unix:///var/run/docker.sock"
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 CHUNK = 1 << 16
+PART = 16 * 1024
+"""Bytes of the parts in which Docker keeps a long line."""
+STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(?:Z|[+-]\d\d:\d\d) ")
 
 
 class Container(msgspec.Struct, frozen=True):
@@ -82,11 +87,13 @@ class DockerClient:
             raise Unavailable(f"Docker does not answer at {self._host}") from error
 
     async def _json(self, path: str, params: Mapping[str, str] | None = None) -> Any:
-        async with self._get(path, params or {}) as response:
-            try:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), self._get(path, params or {}) as response:
                 return msgspec.json.decode(await response.read())
-            except msgspec.DecodeError as error:
-                raise UpstreamFailed("Docker answered what is not JSON") from error
+        except TimeoutError as error:
+            raise Unavailable(f"Docker does not answer at {self._host}") from error
+        except msgspec.DecodeError as error:
+            raise UpstreamFailed("Docker answered what is not JSON") from error
 
     async def containers(self) -> list[Container]:
         """All containers, also those that have ended. Raises Unavailable."""
@@ -108,15 +115,15 @@ class DockerClient:
     async def logs(self, container: str, *, since: int, terminal: bool) -> AsyncGenerator[tuple[str, bytes]]:
         """Pieces of output from `since` (ns) on, each with its stream, until the container ends; then it returns.
 
-        Each piece begins with its time, as `2026-01-31T09:30:00.000000001Z `. Without a terminal a piece is a line,
-        or a part of one that is over 16 kB; with one it is a line. Raises NotFound, Unavailable.
+        Each piece begins with its time, as `2026-01-31T09:30:00.000000001Z `, and is a line, or without a newline a
+        part of one that is over 16 kB. Raises NotFound, Unavailable, and UpstreamFailed where Docker keeps no output.
         """
         params = {
             "follow": "true", "stdout": "true", "stderr": "true", "timestamps": "true",
             "since": f"{since // SECOND}.{since % SECOND:09d}",
         }  # fmt: skip
         async with self._get(f"/containers/{container}/logs", params) as response:
-            read = raw_lines(response.content) if terminal else frames(response.content)
+            read = raw_pieces(response.content) if terminal else frames(response.content)
             async for piece in read:
                 yield piece
 
@@ -126,7 +133,7 @@ class DockerClient:
         async with self._get("/events", {"filters": filters}) as response:
             if opened is not None:
                 opened()
-            while line := await response.content.readline():
+            async for line in lines(response.content):
                 with contextlib.suppress(msgspec.DecodeError):
                     one = msgspec.json.decode(line)
                     yield Event(action=str(one.get("Action", "")), container=str(one.get("Actor", {}).get("ID", "")))
@@ -149,19 +156,40 @@ async def frames(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, byte
             return
 
 
-async def raw_lines(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, bytes]]:
-    """The raw stream of a container with a terminal, by lines."""
+async def raw_pieces(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, bytes]]:
+    """The raw stream of a container with a terminal: lines, and between the parts of long ones nothing but a time."""
     held = b""
-    try:
+    with contextlib.suppress(aiohttp.ClientPayloadError):
         async for chunk in content.iter_chunked(CHUNK):
             held += chunk
-            *lines, held = held.split(b"\n")
-            for line in lines:
-                yield "stdout", line + b"\n"
+            at = 0
+            while end := end_of_piece(held, at):
+                yield "stdout", held[at:end]
+                at = end
+            held = held[at:]
             if len(held) > MOST_FRAME:
-                yield "stdout", held
-                held = b""
-    except aiohttp.ClientPayloadError:
-        pass
+                raise UpstreamFailed("Docker's stream is out of step")
     if held:
         yield "stdout", held + b"\n"
+
+
+def end_of_piece(held: bytes, at: int) -> int:
+    """Where the piece that begins at `at` ends; 0 where that is not known yet."""
+    begun = STAMP.match(held, at)
+    part = begun.end() + PART if begun else 0
+    newline = held.find(b"\n", at, part or len(held))
+    if newline >= 0:
+        return newline + 1
+    if part and STAMP.match(held, part):
+        return part
+    return held.find(b"\n", at) + 1 if len(held) > part + 64 else 0
+
+
+async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines however long they are."""
+    held = b""
+    with contextlib.suppress(aiohttp.ClientPayloadError):
+        async for chunk in content.iter_any():
+            *done, held = (held + chunk).split(b"\n")
+            for line in done:
+                yield line

@@ -15,8 +15,10 @@ from pilothouse import own_log
 from pilothouse.backends.docker import DockerClient
 from pilothouse.backends.loki import LokiClient
 from pilothouse.settings import Settings
-from pilothouse.worker.collect.docker import ContainerPosition, Docker
-from pilothouse.worker.collect.files import FilePosition, Files, FileSource
+from pilothouse.worker.collect.assembler import ContainerPosition
+from pilothouse.worker.collect.docker import Docker
+from pilothouse.worker.collect.files import Files, FileSource
+from pilothouse.worker.collect.follower import FilePosition
 from pilothouse.worker.collect.journald import Journal, JournalPosition
 from pilothouse.worker.positions import Positions
 from pilothouse.worker.push import Pusher
