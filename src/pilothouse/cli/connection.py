@@ -10,6 +10,7 @@ import os
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
@@ -40,13 +41,19 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     except (CommandError, PilothouseError) as error:
         fail(str(error))
     except aiohttp.ClientConnectorError as error:
-        fail(f"no Pilothouse answers there: {error}; `pilothouse doctor` looks for the reason")
-    except aiohttp.ClientError as error:
-        fail(f"the connection broke: {error}")
+        reason = error.os_error.strerror or error.os_error
+        fail(f"no Pilothouse answers at {error.host}:{error.port} ({reason}); `pilothouse doctor` there says why")
+    except (aiohttp.ClientError, TimeoutError) as error:
+        fail(f"the connection broke: {error or type(error).__name__}")
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except BrokenPipeError:
-        os._exit(0)
+        end_of_pipe()
+
+
+def end_of_pipe() -> NoReturn:
+    """Who read our output has seen enough, as in `| head -1`: nothing is wrong, and nothing more is to be said."""
+    os._exit(0)
 
 
 class Api:
@@ -71,7 +78,10 @@ class Api:
             text = await response.text()
             if response.status >= 400:
                 raise CommandError(error_text(response.status, text))
-            return json.loads(text) if text else None
+            try:
+                return json.loads(text) if text else None
+            except ValueError:
+                raise CommandError(f"{self._base} is no Pilothouse: it answered {text[:60]!r}") from None
 
     @asynccontextmanager
     async def socket(self, path: str) -> AsyncIterator[Any]:
@@ -92,7 +102,23 @@ def error_text(status: int, body: str) -> str:
     try:
         return str(json.loads(body)["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return f"status {status}: {body[:200]}"
+        return f"status {status}: {' '.join(body[:200].split())}"
+
+
+def checked(url: str) -> str:
+    """An address that can be asked. Raises CommandError."""
+    try:
+        parts = urlsplit(url)
+        if (
+            parts.scheme in {"http", "https"}
+            and parts.hostname
+            and parts.port != 0
+            and not (parts.query or parts.fragment)
+        ):
+            return url
+    except ValueError:
+        pass
+    raise CommandError(f"{url!r:.200} is no address; give --url as in https://logs.example.com")
 
 
 @asynccontextmanager
@@ -104,7 +130,7 @@ async def connect(url: str | None, key: str | None) -> AsyncIterator[Api]:
         if url:
             if not key:
                 raise CommandError("a remote Pilothouse needs --key or PILOTHOUSE_API_KEY; make one under Settings")
-            yield Api(url, key, session)
+            yield Api(checked(url), key, session)
             return
         from pilothouse.cli.local import borrowed_key  # noqa: PLC0415 - brings in the database
 

@@ -105,9 +105,9 @@ def start_of(since: str) -> str:
     """An RFC 3339 time, given as such or as a duration before now. Raises InvalidRequest."""
     from pilothouse.core.times import format_instant, now_ns, parse_instant, parse_span  # noqa: PLC0415
 
-    if since[:4].isdigit():
+    if since[:5].endswith("-") or since.isdigit():
         return format_instant(parse_instant(since, field="--since"))
-    return format_instant(now_ns() - parse_span(since, field="--since"))
+    return format_instant(max(0, now_ns() - parse_span(since, field="--since")))
 
 
 def show_series(answer: dict[str, Any]) -> None:
@@ -127,7 +127,10 @@ async def follow_lines(api: Api, path: str, params: dict[str, Any], *, with_json
     """Print the frames of a live tail until it ends. Raises CommandError with the reason of its close."""
     pairs = [(n, one) for n, v in params.items() if v for one in (v if isinstance(v, list) else [v])]
     async with api.socket(f"{path}?{urllib.parse.urlencode(pairs)}") as ws:
-        async for message in ws:
+        while True:
+            message = await ws.receive()
+            if not isinstance(message.data, str):
+                raise CommandError(f"the tail ended: {reason_of(message.extra) or f'code {ws.close_code}'}")
             frame = json.loads(message.data)
             if frame["type"] == "lines":
                 for line in frame["lines"]:
@@ -137,4 +140,11 @@ async def follow_lines(api: Api, path: str, params: dict[str, Any], *, with_json
                 typer.echo(f"-- {frame['dropped']} lines skipped, {frame['from']} to {frame['to']}", err=True)
             elif frame["type"] == "error":
                 typer.echo(f"-- {frame['error']['message']}", err=True)
-        raise CommandError(f"the tail ended (code {ws.close_code})")
+
+
+def reason_of(close: str | None) -> str:
+    """The message of the envelope in a close frame, or whatever stands there."""
+    try:
+        return str(json.loads(close or "")["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return close or ""

@@ -1,9 +1,12 @@
 """`pilothouse`: the root of the commands. Each group is a file of its own, and imports what is heavy when called."""
 
+import sys
+
 import typer
 
 from pilothouse import __version__
 from pilothouse.cli import audit, doctor, logs, serve, users
+from pilothouse.cli.connection import end_of_pipe
 
 app = typer.Typer(
     name="pilothouse",
@@ -43,4 +46,10 @@ app.command(hidden=True)(serve.openapi)
 
 def main() -> None:
     """The entry point of the `pilothouse` command."""
-    app()
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        end_of_pipe()
