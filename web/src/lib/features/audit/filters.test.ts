@@ -52,6 +52,11 @@ describe('an entry in a few words', () => {
     expect(summaryOf({ ...entry, details })).toBe('ann · roles viewer, auditor · LAST_ADMINISTRATOR');
   });
 
+  it('says what was asked for first, and leaves bounds to the open entry', () => {
+    const details = { buckets: 90, start: '1795535684095000000', query: '{a="b"}', method: 'GET' };
+    expect(summaryOf({ ...entry, details })).toBe('query {a="b"} · buckets 90 · method GET');
+  });
+
   it('is empty where there is nothing to add, and short where there is much', () => {
     expect(summaryOf({ ...entry, details: {} })).toBe('');
     expect(summaryOf({ ...entry, details: { q: 'x'.repeat(500) } })).toHaveLength(161);

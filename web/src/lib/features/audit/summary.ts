@@ -1,7 +1,9 @@
 /** The details of an entry in a few words, for its row. */
 
 /** Said elsewhere in the row, or of use only when the entry is open. */
-const LEFT_OUT = new Set(['entry', 'id', 'new_password']);
+const LEFT_OUT = new Set(['entry', 'id', 'new_password', 'start', 'end', 'from', 'to', 'cursor', 'direction', 'limit']);
+/** What was asked for, before how it was asked. */
+const FIRST = ['query', 'q', 'search'];
 const MOST = 160;
 
 interface Detailed {
@@ -15,7 +17,9 @@ export function summaryOf(entry: Detailed): string {
   const { username, error, code, ...others } = entry.details;
   const parts: string[] = [];
   if (typeof username === 'string' && username !== entry.object) parts.push(username);
-  for (const [name, value] of Object.entries(others)) {
+  const rank = (name: string): number => (FIRST.includes(name) ? 0 : 1);
+  const pairs = Object.entries(others).sort(([a], [b]) => rank(a) - rank(b));
+  for (const [name, value] of pairs) {
     const words = LEFT_OUT.has(name) ? '' : wordsOf(value);
     if (words) parts.push(`${name} ${words}`);
   }
