@@ -41,7 +41,8 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     except (CommandError, PilothouseError) as error:
         fail(str(error))
     except aiohttp.ClientConnectorError as error:
-        reason = error.os_error.strerror or error.os_error
+        number = error.os_error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.os_error.strerror or "no such host"
         fail(f"no Pilothouse answers at {error.host}:{error.port} ({reason}); `pilothouse doctor` there says why")
     except (aiohttp.ClientError, TimeoutError) as error:
         fail(f"the connection broke: {error or type(error).__name__}")

@@ -75,7 +75,7 @@ def examine() -> Iterator[Finding]:
 def check_data_dir(settings: "Settings") -> Iterator[Finding]:
     """DATA_DIR can be written, and nobody else reads it."""
     path = settings.data_dir.absolute()
-    there = next(p for p in (path, *path.parents) if p.exists())
+    there = nearest(path)
     if not os.access(there, os.W_OK | os.X_OK):
         yield Finding(
             check="data directory",
@@ -83,7 +83,7 @@ def check_data_dir(settings: "Settings") -> Iterator[Finding]:
             found=f"{there} can't be written by user {os.getuid()}",
             mend="give the directory to this user, or set PILOTHOUSE_DATA_DIR",
         )
-    elif path.exists() and path.stat().st_mode & 0o077:
+    elif there == path and path.stat().st_mode & 0o077:
         yield Finding(
             check="data directory",
             verdict=Verdict.WARN,
@@ -94,10 +94,14 @@ def check_data_dir(settings: "Settings") -> Iterator[Finding]:
         yield Finding(check="data directory", verdict=Verdict.OK, found="writable, and private")
 
 
+def nearest(path: Path) -> Path:
+    """The path, or the closest above it that is there for this user."""
+    return next(p for p in (path, *path.parents) if os.path.exists(p))  # noqa: PTH110 - Path's raises without rights
+
+
 def check_disk(settings: "Settings") -> Iterator[Finding]:
     """There is room for what is to come."""
-    path = settings.data_dir.absolute()
-    usage = shutil.disk_usage(next(p for p in (path, *path.parents) if p.exists()))
+    usage = shutil.disk_usage(nearest(settings.data_dir.absolute()))
     low = usage.free < LOW_DISK
     yield Finding(
         check="disk",
