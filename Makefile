@@ -43,6 +43,9 @@ fmt: $(VENV)/.ready web/node_modules/.ready  ## put the code in order
 bench: $(VENV)/.ready $(STATIC)/index.html  ## the figures of docs/benchmarks.md, on this machine
 	$(BIN)/python -m bench
 
+docs: $(VENV)/.ready $(STATIC)/index.html .setup/packages  ## the pictures in docs/images, of a real run
+	$(BIN)/python scripts/pictures.py
+
 web: $(STATIC)/index.html  ## build the pages
 
 openapi: $(VENV)/.ready web/node_modules/.ready  ## the pages' typed client, from the API's own description
