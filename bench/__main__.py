@@ -5,7 +5,7 @@ import asyncio
 import os
 
 from bench import corpus as corpora
-from bench import ingest, queries
+from bench import ingest, queries, whole
 
 
 async def main() -> None:
@@ -17,6 +17,7 @@ async def main() -> None:
     given = options.parse_args()
     corpus = corpora.make(given.lines, protobuf=given.protobuf)
     print(f"{os.cpu_count()} cores;", *corpora.sizes(corpus), flush=True)
+    print(*await whole.measure(), sep="\n", flush=True)
     async with ingest.running_store() as store:
         print(*ingest.report(await ingest.ingest(store, corpus)), sep="\n", flush=True)
         if given.ingest_only:

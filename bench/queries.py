@@ -49,7 +49,7 @@ def questions(present_id: str) -> tuple[Question, ...]:
         Question(name="JSON field filter, last 100", goal_ms=40, query='{service_name="api"} | json | duration_ms > 890',
                  lines=100),
         Question(name="histogram by level, 60 buckets", goal_ms=20,
-                 query=f"sum by (detected_level) (count_over_time({everything}[1m]))", step="60s", series=4),
+                 query=f"sum by (detected_level) (count_over_time({everything}[1m]))", step="60s", series=5),
         Question(name="rate of matching lines by service", goal_ms=105,
                  query=f'sum by (service_name) (rate({everything} |= "timeout" [1m]))', step="60s", series=10),
         Question(name="p95 of a JSON field", goal_ms=120,
