@@ -116,7 +116,9 @@ def test_rights(tmp_path):
     }  # fmt: skip
     # As root, give the rights up within the interpreter: its own files may lie where nobody else can read.
     give_up = "import os; os.setgid(65534) or os.setuid(65534) if os.getuid() == 0 else None; "
-    load = "import pilothouse.cli.main, pilothouse.settings, pilothouse.supervisor, asyncio, glob, json, encodings.idna; "
+    load = (
+        "import pilothouse.cli.main, pilothouse.settings, pilothouse.supervisor, asyncio, glob, json, encodings.idna; "
+    )
     run = "import sys; sys.argv = ['pilothouse', 'doctor', '--json']; pilothouse.cli.main.main()"
     if os.getuid():
         private.chmod(0o500)

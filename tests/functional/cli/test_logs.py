@@ -60,7 +60,8 @@ def test_a_services_newest_lines(terminal):
 )
 def test_filters(terminal, given, wanted):
     """As the API's own."""
-    done = terminal.good("logs", "web", "--json", *given)
+    done = terminal.remote("logs", "web", "--json", *given)
+    assert (done.status, done.err) == (0, "")
     assert [json.loads(line)["message"] for line in done.lines] == wanted
 
 
@@ -73,7 +74,7 @@ def test_since(terminal, since, wanted):
     """A duration or a time; anything else is said in one line."""
     if since == format_instant(0):
         since = format_instant(time.time_ns() - 5 * 3600 * 10**9)
-    done = terminal.run("logs", "aged", "--json", f"--since={since}")
+    done = terminal.remote("logs", "aged", "--json", f"--since={since}")
     if wanted is None:
         assert "--since must be" in done.fault
     else:
@@ -197,7 +198,6 @@ def test_services(terminal):
         (["logs", "web", "--level", "LOUD"], "level must be"),
         (["logs", "web", "--search", "(", "--regex"], "not a regular expression"),
         (["query", '{service_name="web"'], "parse error at line 1, col 20"),
-        (["query", "{}"], "at least one"),
         (["query", "1", "--step", "x"], "step"),
     ],
 )

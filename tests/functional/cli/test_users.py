@@ -47,7 +47,7 @@ def test_what_a_user_may_not_be(terminal):
 
 def test_the_trail(terminal):
     """Listed as a table and as JSON, filtered; the chain is checked."""
-    assert "outcome" in terminal.good("audit", "ls", "-n", "3").out
+    assert "outcome" in terminal.remote("audit", "ls", "-n", "3").out
     entries = terminal.good("audit", "ls", "--action", "auth.login", "-n", "2", "--json").json
     assert {entry["action"] for entry in entries} <= {"auth.login"}
     assert terminal.good("audit", "verify").out.strip().endswith("entries, each fits")

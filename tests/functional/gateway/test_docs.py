@@ -73,6 +73,5 @@ async def test_the_examples_work(house, tmp_path):
         )  # fmt: skip
         out, err = await asyncio.wait_for(process.communicate(), 60)
         assert (process.returncode, err) == (0, b""), (script, out, err)
-        assert b'"error"' not in out or b'"level"' in out
     assert (tmp_path / "api.csv").read_text().count("\n") == 152
     assert (await house.get("cron")).body["logs"][0]["metadata"]["job_id"] == "7"

@@ -17,16 +17,16 @@ MINE, THEIRS, SHARED = 7, 23, 11
 SECRET = re.compile("zebra", re.IGNORECASE)
 """All that lies outside has it: in lines, label names and values, metadata and fields."""
 SCOPES = {
-    "by project": ('logs:read{project="shop"}',),
+    "by project": ('logs:read{project="quay"}',),
     "by service": ('logs:read{service_name=~"scope-api|scope-web", project!="zebra-bank"}',),
-    "by two": ('logs:read{service_name="scope-api", project="shop"}', 'logs:read{service_name="scope-web"}'),
+    "by two": ('logs:read{service_name="scope-api", project="quay"}', 'logs:read{service_name="scope-web"}'),
 }
 REACH = [
-    '{service_name=~".+"}', '{service_name!=""}', '{project=~".+"}', '{project=~"shop|zebra-bank"}', '{project!="shop"}',
+    '{service_name=~".+"}', '{service_name!=""}', '{project=~".+"}', '{project=~"quay|zebra-bank"}', '{project!="quay"}',
     '{project="zebra-bank"}', '{service_name="zebra-svc"}', '{service_name="scope-web"}', '{zebra_label=~".+"}',
-    '{service_name=~"scope-.*|zebra.*"}', '{service_name=~".+", project=~"shop|.*"}', '{host!~"nope"}|json',
-    '{service_name=~".+"} |= "line" or "e"', '{service_name=~".+"} | project="zebra-bank" or project="shop"',
-    '{service_name=~".+"} | label_format project="shop"', '{service_name=~".+"} # } or {project="zebra-bank"}',
+    '{service_name=~"scope-.*|zebra.*"}', '{service_name=~".+", project=~"quay|.*"}', '{host!~"nope"}|json',
+    '{service_name=~".+"} |= "line" or "e"', '{service_name=~".+"} | project="zebra-bank" or project="quay"',
+    '{service_name=~".+"} | label_format project="quay"', '{service_name=~".+"} # } or {project="zebra-bank"}',
     '{service_name=~".+"} | line_format "{{.project}} {{.service_name}}"', "{service_name=~`.+`} | keep project",
     '{service_name=~".+"} |= `"} or {project="zebra-bank"}` or "e"',
 ]  # fmt: skip
@@ -34,7 +34,7 @@ COUNTS = [
     "sum(count_over_time({q}[1h]))", "sum by (project) (count_over_time({q}[1h]))",
     "sum without (project) (count_over_time({q}[1h]))", "count_over_time({q}[1h])",
     'sum(count_over_time({q}[1h])) or sum(count_over_time({{project="zebra-bank"}}[1h]))',
-    'sum by (project) (count_over_time({{project="shop"}}[1h])) or sum by (project) (count_over_time({q}[1h]))',
+    'sum by (project) (count_over_time({{project="quay"}}[1h])) or sum by (project) (count_over_time({q}[1h]))',
     "sum(count_over_time({q}[1h])) + 0 * sum(count_over_time({q}[1h]))", "max(count_over_time({q}[1h]))",
     "topk(10, sum by (service_name) (count_over_time({q}[1h])))", "sum(count_over_time({q}[1h])) > 0",
     "vector(0) or sum(count_over_time({q}[1h]))", "sum(count_over_time({q}[1h]) unless vector(1))",
@@ -55,9 +55,9 @@ async def reader(house, readers, request):
     """A scoped reader's token, with lines inside and outside."""
     if not readers:
         await house.push(
-            "scope-api", [f'{{"level":"info","n":{n}}}' for n in range(MINE - 2)], project="shop", host="h1"
+            "scope-api", [f'{{"level":"info","n":{n}}}' for n in range(MINE - 2)], project="quay", host="h1"
         )
-        await house.push("scope-web", ["level=warn mine", "plain"], project="shop", container="c1")
+        await house.push("scope-web", ["level=warn mine", "plain"], project="quay", container="c1")
         body = {"streams": [{
             "stream": {"service_name": "zebra-svc", "project": "zebra-bank", "zebra_label": "zebra", "host": "zebra-host"},
             "values": [[str(time.time_ns() + n), f'{{"level":"error","zebra_field":"zebra {n}"}} line', {"zebra_id": f"{n}"}]
@@ -105,14 +105,14 @@ async def test_services_and_labels(house, reader):
     labels = await house.get("labels", token=reader)
     assert labels.status == 200, labels
     check(labels)
-    assert labels.body["project"] == ["shop"]
+    assert labels.body["project"] == ["quay"]
 
 
 @pytest.mark.parametrize("service", ["*", "scope-api", "scope-web", "zebra-svc"])
 async def test_a_services_own_ways(house, reader, service):
     """Lines, totals, histogram, fields and export; with filters that ask for more."""
     for more in ({}, {"level": "ERROR"}, {"search": "zebra"}, {"search": ".*", "regex": "true"},
-                 {"filter": "label:is:project=zebra-bank"}, {"filter": "label:not:project=shop"},
+                 {"filter": "label:is:project=zebra-bank"}, {"filter": "label:not:project=quay"},
                  {"filter": "metadata:not:zebra_id=0"}):  # fmt: skip
         for path in ("", "/histogram", "/fields", "/export"):
             answer = await house.get(f"{service}{path}", token=reader, **more)
@@ -123,7 +123,7 @@ async def test_a_services_own_ways(house, reader, service):
                 pytest.fail(f"{path} tells that it exists")
             if not path and answer.status == 200:
                 assert answer.body["total"] == len(answer.body["logs"]) <= MINE
-                assert {line["metadata"]["project"] for line in answer.body["logs"]} <= {"shop"}
+                assert {line["metadata"]["project"] for line in answer.body["logs"]} <= {"quay"}
             if path == "/histogram" and answer.status == 200:
                 assert sum(sum(b["levels"].values()) for b in answer.body["buckets"]) <= MINE
             if path == "/fields" and answer.status == 200:
@@ -233,18 +233,18 @@ async def test_no_path_leads_off_the_road(house, reader, method, path):
 async def test_a_query_given_twice_is_refused(house, reader):
     """In the address and in the form: which of them counts would be the backend's secret."""
     answer = await house.call(
-        "POST", "/loki/api/v1/query_range", token=reader, params={"query": '{project="shop"}'},
+        "POST", "/loki/api/v1/query_range", token=reader, params={"query": '{project="quay"}'},
         data={"query": '{project="zebra-bank"}'},
     )  # fmt: skip
     assert answer.status == 400
     answer = await house.call(
         "GET", "/loki/api/v1/query_range", token=reader,
-        params=[("query", '{project="shop"}'), ("query", '{project="zebra-bank"}')],
+        params=[("query", '{project="quay"}'), ("query", '{project="zebra-bank"}')],
     )  # fmt: skip
     assert answer.status == 400
 
 
-@pytest.mark.parametrize("query", ['{service_name=~".+"}', '{project=~"shop|zebra-bank"}'])
+@pytest.mark.parametrize("query", ['{service_name=~".+"}', '{project=~"quay|zebra-bank"}'])
 async def test_lokis_own_tail(house, reader, query):
     """Stored and live, nothing from outside comes."""
     headers = {"Authorization": f"Bearer {reader}"}
@@ -257,7 +257,7 @@ async def test_lokis_own_tail(house, reader, query):
         while "live" not in said:
             await house.push("scope-tail", ["zebra live"], project="zebra-bank")
             # Ancient enough to be in nobody's counts.
-            await house.push("scope-web", ["live"], project="shop", at=time.time_ns() - 7000 * 10**9)
+            await house.push("scope-web", ["live"], project="quay", at=time.time_ns() - 7000 * 10**9)
             message = await ws.receive(timeout=20)
             if message.type is not aiohttp.WSMsgType.TEXT:
                 assert "NARROW_THE_QUERY" in str(message.extra), message
