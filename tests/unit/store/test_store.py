@@ -202,10 +202,29 @@ async def test_any_changed_byte_of_the_manifest_is_noticed(settings) -> None:
             manifest.load(settings.logs_dir)
 
 
-@pytest.mark.parametrize("part", ["parquet", "idx"])
-async def test_a_deleted_segment_is_reported_and_the_rest_is_served(
-    part, fresh, settings, stream, held, rows_of
-) -> None:
+@pytest.mark.parametrize("harm", ["deleted", "cut", "flipped", "emptied"])
+async def test_an_index_is_made_anew_from_its_lines(harm, fresh, settings, stream, held, rows_of) -> None:
+    """Nothing that it says is lost with it."""
+    first = fresh()
+    await first.open()
+    await first.append([kept := stream("api", ["one", "two"]), other := stream("web", ["three"])])
+    await first.close()
+    (path,) = (settings.logs_dir / "segments").glob("*/*.idx")
+    whole = path.read_bytes()
+    if harm == "deleted":
+        path.unlink()
+    else:
+        flipped = whole[:40] + bytes([whole[40] ^ 1]) + whole[41:]
+        path.write_bytes({"cut": whole[:-3], "flipped": flipped, "emptied": b""}[harm])
+    again = fresh()
+    await again.open()
+    assert again.damaged == ()
+    assert held(again) == rows_of(kept, other)
+    assert path.read_bytes() == whole
+    await again.close()
+
+
+async def test_a_deleted_segment_is_reported_and_the_rest_is_served(fresh, settings, stream, held, rows_of) -> None:
     """A missing file costs its own lines, is named, and stays named after the next flush."""
     first = fresh()
     await first.open()
@@ -213,7 +232,7 @@ async def test_a_deleted_segment_is_reported_and_the_rest_is_served(
     await first.flush()
     await first.append([kept := stream("api", ["kept"])])
     await first.close()
-    lost = min((settings.logs_dir / "segments").glob(f"*/*.{part}"))
+    lost = min((settings.logs_dir / "segments").glob("*/*.parquet"))
     lost.unlink()
     for _ in range(2):
         again = fresh()

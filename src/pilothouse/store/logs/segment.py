@@ -187,8 +187,7 @@ def write(path: Path, tables: Iterable[pa.Table], *, labels: Mapping[int, Mappin
             for group in in_row_groups(tables):
                 out.write_table(group, row_group_size=ROW_GROUP)
                 builder.add(group)
-        index = builder.encode()
-        index_fresh.write_bytes(index)
+        index_fresh.write_bytes(builder.encode())
         for one in (fresh, index_fresh):
             _sync(one)
         index_fresh.rename(index_path(path))
@@ -201,6 +200,22 @@ def write(path: Path, tables: Iterable[pa.Table], *, labels: Mapping[int, Mappin
         remove_files(path)
         raise
     return open_segment(path, merged=merged)
+
+
+def write_index(path: Path) -> None:
+    """Make the side index of a segment anew from its lines. Raises SegmentDamaged, and OSError."""
+    builder = _IndexBuilder()
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for number in range(file.num_row_groups):
+                builder.add(file.read_row_group(number))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise SegmentDamaged(f"segment {path.name} can't be read: {error}", details={"segment": path.name}) from None
+    fresh = path.with_suffix(".idx.tmp")
+    fresh.write_bytes(builder.encode())
+    _sync(fresh)
+    fresh.rename(index_path(path))
+    sync_directory(path.parent)
 
 
 def in_row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -127,11 +127,23 @@ class LogStore:
         self._upkeep = asyncio.create_task(self._run_upkeep())
         self.ready = True
 
+    def _open_segment(self, entry: manifests.Entry) -> Segment:
+        """Open one; an index that is gone or damaged is made anew, for all that it says is in the lines."""
+        path = self._root / entry.path
+        try:
+            return segment.open_segment(path, merged=entry.merged)
+        except segment.SegmentDamaged as error:
+            if not path.exists():
+                raise
+            log.warning("an index is made anew", segment=entry.path, error=error.message)
+            segment.write_index(path)
+            return segment.open_segment(path, merged=entry.merged)
+
     def _open_segments(self) -> None:
         opened, damaged = [], []
         for entry in self._manifest.segments:
             try:
-                opened.append(segment.open_segment(self._root / entry.path, merged=entry.merged))
+                opened.append(self._open_segment(entry))
             except segment.SegmentDamaged as error:
                 damaged.append(entry.path)
                 log.warning("a segment can't be read", segment=entry.path, error=error.message)
