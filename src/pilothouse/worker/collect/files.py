@@ -61,6 +61,7 @@ class Files:
         self._positions = positions
         self._following: dict[str, tuple[Follower, asyncio.Task[None]]] = {}
         self._refused: set[str] = set()
+        self._scanned_at = 0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -69,13 +70,18 @@ class Files:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._following = {key: one for key, one in self._following.items() if not one[1].done()}
-                if looked_back is None or since(looked_back) > LOOK_BACK_SECONDS:
+                began = now_ns()
+                matches = await asyncio.to_thread(lambda: list(self._matches()))
+                held = {one.named for one, _ in self._following.values()}
+                rotated = any(found.named in held for found in matches)
+                if looked_back is None or rotated or since(looked_back) > LOOK_BACK_SECONDS:
                     # First, so that what was written before a rotation is read before what was written after it.
                     looked_back = time.monotonic()
                     for found in await asyncio.to_thread(lambda: list(self._left_behind())):
                         self._follow(group, found)
-                for found in await asyncio.to_thread(lambda: list(self._matches())):
+                for found in matches:
                     self._follow(group, found)
+                self._scanned_at = began
                 await asyncio.sleep(SCAN_SECONDS)
 
     def _matches(self) -> Iterator[Found]:
@@ -134,11 +140,12 @@ class Files:
             os.close(handle)
             return
         self._refused.discard(found.path)
-        before = [one for one, _ in self._following.values() if one.named == found.named]
-        self._following[found.key] = (
-            follower,
-            group.create_task(follower.run(after=before if found.path == found.named else [])),
-        )
+        before = [
+            one
+            for one, _ in self._following.values()
+            if one.named == found.named and (one.moved or found.path == found.named)
+        ]
+        self._following[found.key] = follower, group.create_task(follower.run(after=before))
 
     def _follower(self, handle: int, found: Found) -> Follower | None:
         """A follower of the open file; None where there is nothing in it that is not read elsewhere."""
@@ -148,7 +155,8 @@ class Files:
         if known is None and self._is_copy(handle, found.path):
             return None
         now = now_ns()
-        fresh = FilePosition(path=found.named, seen_at=now, read_at=now)
+        # What was not there at the last look is newer than that, and so is what it was rotated to since.
+        fresh = FilePosition(path=found.named, seen_at=self._scanned_at or now, read_at=now)
         begin = msgspec.structs.replace(known or fresh, pattern=found.source.pattern)
         return Follower(
             handle, found.path, found.source, self._pusher, self._positions,

@@ -82,7 +82,7 @@ class FilePosition(msgspec.Struct, frozen=True):
 
 
 class Follower:
-    """Owns `handle`. `moved`: the path is not the name under which the file was written."""
+    """Owns `handle`. `moved`: the name under which the file was written leads to another by now, or to none."""
 
     def __init__(
         self,
@@ -102,13 +102,14 @@ class Follower:
         self._pusher = pusher
         self._positions = positions
         self._position = begin
-        self._service = source.name or Path(begin.path).name.partition(".")[0] or "files"
-        self._labels = {"service_name": self._service, **dict(source.labels)}
+        service = source.name or Path(begin.path).name.partition(".")[0] or "files"
+        self._metrics = f"file:{service}"
+        self._labels = {"service_name": service, **dict(source.labels)}
         self._metadata = {"filename": path}
         self._last_stamp = 0
         self._seen: tuple[int, int] | None = None
         self._changed_at = time.monotonic()
-        self._moved = moved
+        self.moved = moved
         self._caught_up = asyncio.Event()
         if positions.get(self._key) != begin:
             positions.set(self._key, begin)
@@ -142,7 +143,7 @@ class Follower:
         """Give the handle back."""
         os.close(self._handle)
         with contextlib.suppress(KeyError):
-            BEHIND.remove(self._service, self._path)
+            BEHIND.remove(self._metrics, self._path)
 
     def is_copy(self, handle: int, path: str) -> bool:
         """Whether the open file at `path` is a copy of this one, ready or being made, as copytruncate makes it."""
@@ -162,12 +163,12 @@ class Follower:
         while True:
             if await self._read_on():
                 continue
-            if self._moved and self._seen and self._seen[0] == self._position.offset:
+            if self.moved and self._seen and self._seen[0] == self._position.offset:
                 self._caught_up.set()
             if since(looked) > LOOK_SECONDS:
                 looked = time.monotonic()
-                self._moved = await asyncio.to_thread(self._is_elsewhere)
-                if not self._moved:
+                self.moved = await asyncio.to_thread(self._is_elsewhere)
+                if not self.moved:
                     gone_since = 0.0
                 elif not gone_since:
                     gone_since = time.monotonic()
@@ -182,7 +183,7 @@ class Follower:
     def _patience(self) -> Flush:
         """What no longer waits for the rest of it, now that the file has not changed for a while."""
         quiet = since(self._changed_at)
-        if quiet > (HOLD_SECONDS if self._moved else UNFINISHED_SECONDS):
+        if quiet > (HOLD_SECONDS if self.moved else UNFINISHED_SECONDS):
             return Flush.EVERYTHING
         return Flush.EVENTS if quiet > HOLD_SECONDS else Flush.NOTHING
 
@@ -202,7 +203,7 @@ class Follower:
         """Read, push and save a batch; whether there was one. `flush` is what does not wait for more."""
         status = os.fstat(self._handle)
         position = self._position
-        BEHIND.labels(self._service, self._path).set(max(0, status.st_size - position.offset))
+        BEHIND.labels(self._metrics, self._path).set(max(0, status.st_size - position.offset))
         seen = (status.st_size, status.st_mtime_ns)
         if seen != self._seen:
             self._seen = seen
@@ -222,7 +223,7 @@ class Follower:
         self._positions.set(self._key, msgspec.structs.replace(
             under_way, offset=position.offset, tail=position.tail, told=position.told, repeats=position.repeats
         ))  # fmt: skip
-        await self._pusher.push(f"file:{self._service}", lines)
+        await self._pusher.push(self._metrics, lines)
         self._position = msgspec.structs.replace(under_way, upto=0, stamp=0, read_at=now_ns())
         self._positions.set(self._key, self._position)
         return True
