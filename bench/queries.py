@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import aiohttp
 
 WARM_UPS, ROUNDS = 2, 15
-ABSENT_ID = "ffffffffffffffffffffffffffffffff"
+ABSENT_ID = "7d2f0c9be1a84356b0f4c81e59d3a672"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

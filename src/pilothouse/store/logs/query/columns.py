@@ -19,12 +19,15 @@ from pilothouse.store.logs.streams import StreamIndex
 
 Mask: TypeAlias = NDArray[np.bool_]
 _ABSENT = 2
+RARE = 64
+"""Lines of a piece up to which looking for the next place of a text is quicker than looking at each line."""
 
 
 def line_mask(lines: pa.StringArray, filters: Sequence[ast.LineFilter]) -> Mask | None:
     """Which lines pass all filters; None where there are none.
 
-    A text is searched for as an escaped regex: Arrow's own substring search is four times slower than RE2's.
+    A text that few lines hold is found in all lines at once. Any other is searched for as an escaped regex: Arrow's own
+    substring search is four times slower than RE2's.
     """
     mask: Mask | None = None
     for one in filters:
@@ -38,13 +41,39 @@ def line_mask(lines: pa.StringArray, filters: Sequence[ast.LineFilter]) -> Mask 
                 passed = (test(line) for line in lines.take(pa.array(left)).to_pylist())
                 mask[left] = np.fromiter(passed, np.bool_, len(left))
             continue
-        found = pc.match_substring_regex(lines, pattern).to_numpy(zero_copy_only=False)
+        found = _rare(lines, one)
+        if found is None:
+            found = pc.match_substring_regex(lines, pattern).to_numpy(zero_copy_only=False)
         if one.op.negated:
             found = ~found
         mask = found.copy() if mask is None else mask & found
         if not mask.any():
             break
     return mask
+
+
+def _rare(lines: pa.StringArray, one: ast.LineFilter) -> Mask | None:
+    """Which lines hold the one plain text of a filter; None where it is no such filter, or more than RARE do."""
+    if one.op not in {ast.LineOp.CONTAINS, ast.LineOp.LACKS} or len(one.needles) != 1 or one.needles[0].ip:
+        return None
+    needle = one.needles[0].text.encode("utf-8", "surrogatepass")
+    if not needle or not len(lines):
+        return None
+    _, bounds, data = lines.buffers()
+    offsets = np.frombuffer(bounds, dtype=np.int32)[lines.offset : lines.offset + len(lines) + 1]
+    first = int(offsets[0])
+    text = data.slice(first, int(offsets[-1]) - first).to_pybytes() if data is not None else b""
+    mask = np.zeros(len(lines), np.bool_)
+    at = text.find(needle)
+    for _ in range(RARE):
+        if at < 0:
+            return mask
+        row = int(np.searchsorted(offsets, at + first, side="right")) - 1
+        end = int(offsets[row + 1]) - first
+        # What begins in one line and ends in the next is in neither.
+        mask[row] |= at + len(needle) <= end
+        at = text.find(needle, end if mask[row] else at + 1)
+    return None
 
 
 def _pattern(one: ast.LineFilter) -> str | None:

@@ -2,10 +2,10 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -21,9 +21,12 @@ from pilothouse.store.logs.snapshot import Snapshot
 Ints: TypeAlias = NDArray[np.int64]
 Ids: TypeAlias = NDArray[np.int32]
 Levels: TypeAlias = NDArray[np.uint8]
+T = TypeVar("T")
 
-KEY_CACHE = 48 << 20
-"""Bytes of decoded times, streams and levels kept: 13 a row, 425 kB a row group, so the newest 3.8 million rows."""
+KEY_CACHE = 32 << 20
+"""Bytes of decoded times, streams and levels kept: 13 a row, 425 kB a row group, so 2.5 million rows."""
+LINE_CACHE = 48 << 20
+"""Bytes of decoded lines kept, 6.6 MB a row group: what people on call ask is mostly of the same last minutes."""
 OPEN_FILES = 32
 """Files that one thread keeps open."""
 _KEY_COLUMNS = ["ts", "stream", "level"]
@@ -38,30 +41,31 @@ class Keys:
     level: Levels
 
 
-class KeyCache:
-    """Decoded small columns of the row groups used last. Shared by all queries, from any thread."""
+class Bounded(Generic[T]):
+    """What was decoded last, up to `limit` bytes by `size`. Shared by all queries, from any thread."""
 
-    def __init__(self, limit: int = KEY_CACHE) -> None:
+    def __init__(self, limit: int, size: Callable[[T], int]) -> None:
         self._limit = limit
-        self._held: OrderedDict[tuple[str, int], Keys] = OrderedDict()
+        self._size = size
+        self._held: OrderedDict[tuple[str, int, str], T] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def of(self, segment: Segment, index: int) -> Keys:
-        """Read, or as they were read before. Raises SegmentDamaged."""
-        at = (str(segment.path), index)
+    def of(self, segment: Segment, index: int, name: str, read: Callable[[], T]) -> T:
+        """Read, or as it was read before. Raises what `read` does."""
+        at = (str(segment.path), index, name)
         with self._lock:
-            if (found := self._held.get(at)) is not None:
+            if at in self._held:
                 self._held.move_to_end(at)
-                return found
-        keys = _keys(_read(segment, index, _KEY_COLUMNS))
+                return self._held[at]
+        value = read()
         with self._lock:
             if at not in self._held:
-                self._held[at] = keys
-                self._bytes += _size(keys)
+                self._held[at] = value
+                self._bytes += self._size(value)
             while self._bytes > self._limit:
-                self._bytes -= _size(self._held.popitem(last=False)[1])
-        return keys
+                self._bytes -= self._size(self._held.popitem(last=False)[1])
+        return value
 
 
 class _OpenFiles(threading.local):
@@ -110,30 +114,35 @@ class Piece:
     rows: int
     min_ts: int
     max_ts: int
-    source: "tuple[Segment, int, KeyCache] | pa.RecordBatch"
+    source: tuple[Segment, int] | pa.RecordBatch
 
     @cached_property
     def keys(self) -> Keys:
         """Times, streams and levels. Raises SegmentDamaged."""
         if isinstance(self.source, pa.RecordBatch):
             return _keys(self.source)
-        segment, index, cache = self.source
-        return cache.of(segment, index)
+        segment, index = self.source
+        return _kept_keys.of(segment, index, "keys", lambda: _keys(_read(segment, index, _KEY_COLUMNS)))
 
     def lines(self) -> pa.StringArray:
         """The lines. Raises SegmentDamaged."""
-        return self._column("line")
+        if isinstance(self.source, pa.RecordBatch):
+            return self.source.column("line")
+        segment, index = self.source
+        return _kept_lines.of(segment, index, "line", lambda: _one(_read(segment, index, ["line"])["line"]))
 
     def metadata(self) -> pa.MapArray | None:
         """Structured metadata, None where no line has any. Raises SegmentDamaged."""
-        found = self._column("metadata")
-        return None if found.null_count == len(found) else found
-
-    def _column(self, name: str) -> pa.Array:
         if isinstance(self.source, pa.RecordBatch):
-            return self.source.column(name)
-        segment, index, _ = self.source
-        return _one(_read(segment, index, [name])[name])
+            return _unless_empty(self.source.column("metadata"))
+        segment, index = self.source
+        return _kept_lines.of(
+            segment, index, "metadata", lambda: _unless_empty(_one(_read(segment, index, ["metadata"])["metadata"]))
+        )
+
+
+def _unless_empty(column: pa.Array) -> pa.Array | None:
+    return None if column.null_count == len(column) else column
 
 
 def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -142,7 +151,8 @@ def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 
-_CACHE = KeyCache()
+_kept_keys: Bounded[Keys] = Bounded(KEY_CACHE, _size)
+_kept_lines: Bounded[pa.Array | None] = Bounded(LINE_CACHE, lambda column: 64 if column is None else column.nbytes)
 
 
 def pieces(snapshot: Snapshot, streams: Ids, *, start: int, end: int, clauses: Sequence[Clause]) -> list[Piece]:
@@ -157,7 +167,7 @@ def pieces(snapshot: Snapshot, streams: Ids, *, start: int, end: int, clauses: S
         if not everything and not _holds_any(segment, streams, start, end):
             continue
         found += [
-            Piece(group.rows, group.min_ts, group.max_ts, (segment, group.index, _CACHE))
+            Piece(group.rows, group.min_ts, group.max_ts, (segment, group.index))
             for group in segment.row_groups
             if group.max_ts >= start
             and group.min_ts < end
