@@ -103,7 +103,9 @@ class Docker:
             if one is None:
                 self._follow(container, group)
             else:
-                one.reader.container = container  # it may have another name
+                if container.name != one.reader.container.name:
+                    self._pusher.forget(one.reader.source)
+                one.reader.container = container
                 if container.state == "running":
                     one.look.set()  # where its output broke off and no event told
         there = {container.id for container in containers}
