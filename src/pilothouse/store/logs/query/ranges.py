@@ -1,7 +1,7 @@
 """From samples to numbers: what a range aggregation makes of the samples in each window."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from pilothouse.core.times import SECOND
 from pilothouse.store.logs.query.budget import check_cells, check_samples, check_series
 from pilothouse.store.logs.query.matrix import Floats, Key, Mask, Matrix, Steps, Window, from_rows
-from pilothouse.store.logs.query.pieces import Ids, Ints
+from pilothouse.store.logs.query.pieces import Ids, Ints, Levels
 
 
 class Series:
@@ -77,6 +77,20 @@ class Buckets:
         self._counts += self._add_up(flat, None)
         if weights is not None:
             self._sums += self._add_up(flat, weights)
+
+    def add_sorted(self, ts: Ints, codes: Levels | None, numbers: Mapping[int, int]) -> None:
+        """Count samples at ascending `ts`; `numbers` gives the series of each code, or of 0 where there are none."""
+        edges = self._first + self._width * np.arange(self._count + 1) if self._width else self._edges
+        at = np.searchsorted(ts, edges, side="right")
+        self._grow()
+        if codes is None:
+            self._counts[numbers[0]] += np.diff(at)
+            return
+        kinds = max(numbers) + 1
+        bucket = np.repeat(np.arange(self._count) * kinds, np.diff(at))
+        cells = np.bincount(bucket + codes[at[0] : at[-1]], minlength=self._count * kinds).reshape(self._count, kinds)
+        for code, number in numbers.items():
+            self._counts[number] += cells[:, code]
 
     def _grow(self) -> None:
         missing = len(self.series) - len(self._counts)
