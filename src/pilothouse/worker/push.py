@@ -115,7 +115,7 @@ def encode(lines: Sequence[Collected]) -> bytes:
     for part in by_stream(lines):
         values = [
             (str(line.ts), line.text, line.metadata) if line.metadata else (str(line.ts), line.text)
-            for line in (one.cut() for one in part)
+            for line in (one.cut().with_level() for one in part)
         ]
         streams.append({"stream": dict(part[0].labels), "values": values})
     return msgspec.json.encode({"streams": streams})
