@@ -14,14 +14,15 @@ from typing import Any
 import aiohttp
 import pytest
 
+from pilothouse_sdk import RequestLogMiddleware, bind_user
+
 APP = """
-import logging
-from fastapi import FastAPI, HTTPException, Request, WebSocket
+import asyncio, logging
+from fastapi import BackgroundTasks, FastAPI, HTTPException, Request, Response, WebSocket
 from pilothouse_sdk import RequestLogMiddleware, bind, bind_user, setup_structured_logging
 
 setup_structured_logging(log_path=LOG)
 app = FastAPI()
-app.add_middleware(RequestLogMiddleware)
 log = logging.getLogger("shop")
 
 @app.get("/orders/{number}")
@@ -37,6 +38,42 @@ def order(number: int, request: Request):
 async def broken():
     raise RuntimeError("out of cheese")
 
+class Frozen(Exception):
+    def __setattr__(self, name, value):
+        raise AttributeError("frozen")
+
+@app.get("/frozen")
+async def frozen():
+    raise Frozen("as a frozen dataclass is")
+
+@app.get("/later")
+async def later(tasks: BackgroundTasks):
+    tasks.add_task(fail)
+    return Response("ok", headers={"X-Request-ID": "the application's own"})
+
+async def fail():
+    await asyncio.sleep(0.3)
+    log.info("in the background")
+    raise KeyError("too late")
+
+@app.get("/slow")
+async def slow(request: Request):
+    log.info("begun")
+    while not await request.is_disconnected():
+        await asyncio.sleep(0.01)
+
+@app.exception_handler(OverflowError)
+async def handled(request, error):
+    return Response("handled", 503)
+
+@app.get("/handled")
+async def raises():
+    raise OverflowError
+
+@app.websocket("/refused")
+async def refused(socket: WebSocket):
+    await socket.close(4003)
+
 @app.get("/health")
 async def health():
     return "ok"
@@ -46,6 +83,12 @@ async def ws(socket: WebSocket):
     await socket.accept()
     log.info("met")
     await socket.close(1000)
+
+def who(scope):
+    if scope["path"] == "/broken":
+        raise RuntimeError("in the application's function")
+
+asgi = RequestLogMiddleware(app, user=who)
 """
 
 
@@ -58,7 +101,7 @@ def server(tmp_path_factory) -> Iterator[tuple[str, Path]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-m", "uvicorn", "shop:app", "--port", str(port)], cwd=where)
+    process = subprocess.Popen([sys.executable, "-m", "uvicorn", "shop:asgi", "--port", str(port)], cwd=where)
     deadline = time.monotonic() + 30
     while True:
         with socket.socket() as probe:
@@ -117,12 +160,65 @@ async def test_an_exception_is_written_once_with_its_request(server):
     async with aiohttp.ClientSession() as session:
         async with session.get(f"{url}/broken", headers={"X-Request-ID": "broken-1"}) as answer:
             assert answer.status == 500
+            assert answer.headers["X-Request-ID"] == "broken-1"
+            sent = len(await answer.read())
         async with session.get(f"{url}/orders/404", headers={"X-Request-ID": "none-1"}) as answer:
             assert answer.status == 404
     (line,) = await lines_of(log, "broken-1", 1)
     assert (line["level"], line["status"], line["exception"]["type"]) == ("ERROR", 500, "RuntimeError")
+    assert line["response_bytes"] == sent
     assert log.read_text().count("out of cheese") == 1 + log.read_text().count('raise RuntimeError(\\"out of cheese')
     assert (await lines_of(log, "none-1", 2))[-1]["level"] == "WARNING"
+
+
+async def test_an_exception_that_lets_nothing_be_set_on_it_is_itself(server):
+    """What is logged of it changes nothing of it, and it is written once all the same."""
+    url, log = server
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{url}/frozen", headers={"X-Request-ID": "frozen-1"}) as answer:
+            assert answer.status == 500
+        async with session.get(f"{url}/handled", headers={"X-Request-ID": "handled-1"}) as answer:
+            assert answer.status == 503
+    (line,) = await lines_of(log, "frozen-1", 1)
+    assert line["exception"]["type"] == "shop.Frozen"
+    assert log.read_text().count('"type":"shop.Frozen"') == 1
+    (line,) = await lines_of(log, "handled-1", 1)
+    assert (line["level"], line["status"]) == ("ERROR", 503)
+
+
+async def test_an_answer_is_over_before_what_is_done_in_the_background(server):
+    """Its line does not wait for that; an exception there has one of its own, and the application's id gives way."""
+    url, log = server
+    headers = {"X-Request-ID": "later-1"}
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/later", headers=headers) as answer:
+        assert answer.headers.getall("X-Request-ID") == ["later-1"]
+    access, task, error = await lines_of(log, "later-1", 3)
+    assert (access["message"], access["level"]) == ("GET /later 200", "INFO")
+    assert access["duration_ms"] < 300
+    assert task["message"] == "in the background"
+    assert (error["level"], error["exception"]["type"]) == ("ERROR", "KeyError")
+    assert log.read_text().count('"type":"KeyError"') == 1
+
+
+async def test_a_client_that_leaves_is_no_error_of_the_servers(server):
+    """499, as nginx has it, where nothing had been answered."""
+    url, log = server
+    async with aiohttp.ClientSession() as session:
+        request = asyncio.create_task(session.get(f"{url}/slow", headers={"X-Request-ID": "slow-1"}))
+        await lines_of(log, "slow-1", 1)
+        request.cancel()
+        access = (await lines_of(log, "slow-1", 2))[-1]
+    assert (access["status"], access["level"]) == (499, "WARNING")
+
+
+async def test_a_socket_that_is_refused_says_so(server):
+    """As what the client sees of it."""
+    url, log = server
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await session.ws_connect(f"{url}/refused", headers={"X-Request-ID": "refused-1"})
+    access = next(one for one in await lines_of(log, "refused-1", 1) if one["logger"] == "access")
+    assert (access["status"], access["level"]) == (403, "WARNING")
 
 
 async def test_a_socket_is_a_request_too(server):
@@ -147,10 +243,22 @@ async def test_health_checks_are_quiet_and_the_servers_own_lines_are_json(server
     assert not any(one["logger"] == "uvicorn.access" for one in found)
 
 
+async def test_elsewhere_an_exception_of_a_request_is_written_again(log, lines):
+    """Only the server's own line about it says nothing new."""
+
+    async def broken(scope, receive, send):
+        raise RuntimeError("out of cheese")
+
+    try:
+        await RequestLogMiddleware(broken)({"type": "http", "method": "GET", "path": "/"}, None, None)
+    except RuntimeError:
+        log.exception("giving up")
+        logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+    assert [one["message"] for one in lines()] == ["GET / 500", "giving up"]
+
+
 def test_outside_of_a_request_binding_does_nothing(log, lines):
     """A job that calls what a request calls is not in its way."""
-    from pilothouse_sdk import bind_user  # noqa: PLC0415 - the one use
-
     bind_user("ann")
     logging.getLogger("job").info("ran")
     del log

@@ -4,11 +4,16 @@ import logging
 import re
 import warnings
 
+import orjson
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pilothouse_sdk import setup_structured_logging
 from pilothouse_sdk.delivery import Delivery
+from pilothouse_sdk.lines import FIELDS, MAX_LINE, JsonFormatter
+from pilothouse_sdk.redaction import Redactor
 
 
 def test_the_standard_library_and_structlog_write_the_same_form(log, lines):
@@ -81,6 +86,14 @@ def test_groups_and_long_chains_are_bounded(log, lines):
 class Hostile:
     """What a careless class may do."""
 
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other):
+        raise RuntimeError("no comparison")
+
+    def __bool__(self):
+        raise RuntimeError("no truth")
+
     def __str__(self) -> str:
         raise RuntimeError("no text")
 
@@ -105,7 +118,7 @@ def test_nothing_that_is_logged_breaks_a_line_or_raises(log, lines):
     log.info("names", extra={"level_": 1, "service": "mine", "timestamp": 3})
     found = lines()
     assert len(found) == len(given) + 3
-    assert found[10]["value"].endswith("characters more]")
+    assert found[10]["value"].endswith("… [cut, of 1000000 characters]")
     assert len(found[10]["value"]) < 33_000
     assert "%d of %s" in found[-3]["message"]
     assert (found[-1]["service"], found[-1]["service_"], found[-1]["timestamp_"]) == ("api", "mine", 3)
@@ -141,7 +154,82 @@ def test_setting_up_twice_writes_once(path, lines):
     assert [one["message"] for one in lines()] == ["once"]
 
 
-def test_a_level_that_is_none_is_refused(path):
-    """With those that are."""
-    with pytest.raises(ValueError, match="'LOUD' is no level; want one of"):
-        setup_structured_logging(level="LOUD", log_path=path)
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"level": "LOUD"}, "'LOUD' is no level; want one of"),
+        ({"queue_size": 0}, "queue_size is 0; want 1 or more"),
+        ({"max_bytes": 0}, "max_bytes is 0"),
+        ({"backups": 0}, "backups is 0"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(path, wrong, said):
+    """With what would; nothing is set up, and no file is made."""
+    before = logging.getLogger().handlers
+    with pytest.raises(ValueError, match=said):
+        setup_structured_logging(log_path=path, **wrong)
+    assert logging.getLogger().handlers == before
+    assert not path.exists()
+
+
+def test_structlog_does_not_raise_into_the_application_either(log, lines):
+    """A wrong placeholder, or an event that has no text, is a line all the same."""
+    # The test runner's own handler is one that raises.
+    logging.getLogger().handlers[:] = [one for one in logging.getLogger().handlers if isinstance(one, Delivery)]
+    del log
+    logger = structlog.get_logger("x")
+    logger.info("%d of %s", "not a number")  # noqa: PLE1206 - that is the point
+    logger.info(Hostile(), password=Hostile(), n=Hostile())
+    first, second = lines()
+    assert "not a number" in first["message"]
+    assert second["message"] == second["n"] == "<unprintable Hostile: RuntimeError>"
+    assert second["password"] == "[redacted]"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [["x" * 30_000] * 200, "\x00" * 32_000, [[["a"] * 200] * 200] * 200, {str(n): "\x01" * 900 for n in range(200)},
+     {"k" * 40_000: 1}],
+    ids=["texts", "escapes", "nested", "fields", "name"],
+)  # fmt: skip
+def test_a_line_is_bounded_as_a_whole(log, path, lines, value):
+    """However its size comes about: a collector cuts what is longer, and half an object is none."""
+    log.info("huge", extra={"value": value, "order": 5})
+    (line,) = lines()
+    assert line["message"] == "huge"
+    assert line["order"] == 5
+    assert path.stat().st_size <= MAX_LINE + 1
+
+
+def test_many_exceptions_are_bounded(log, path, lines):
+    """A group of groups, each with a chain."""
+
+    def group(depth):
+        return ExceptionGroup("g" * 100, [group(depth - 1) if depth else ValueError("x" * 1000) for _ in range(8)])
+
+    try:
+        raise group(3)
+    except ExceptionGroup as error:
+        error.add_note("seen on Tuesdays")
+        log.exception("all of them")
+    (line,) = lines()
+    assert line["exception"]["notes"] == ["seen on Tuesdays"]
+    assert line["exception"]["exceptions"][0]["exceptions"]
+    assert path.stat().st_size <= MAX_LINE + 1
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.binary()
+    | st.text(st.characters(exclude_categories=[])) | st.dates() | st.builds(Hostile) | st.builds(object),
+    lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text() | st.binary(), inner),
+    max_leaves=30,
+)  # fmt: skip
+
+
+@given(ANYTHING, st.text(st.characters(exclude_categories=[])))
+def test_any_value_is_one_line_of_strict_json(value, name):
+    """Strict: no NaN, no half surrogate, nothing that a parser of another language refuses."""
+    record = logging.makeLogRecord({"msg": value, FIELDS: {name: value}, "levelname": "INFO"})
+    line = JsonFormatter("api", Redactor()).encoded(record)
+    assert b"\n" not in line
+    assert orjson.loads(line)["service"] == "api"

@@ -1,127 +1,131 @@
-"""Take secrets and personal data out of what is logged: by the name of a field, and by the form of a text."""
+"""Make anything at all a plain, bounded value of JSON without secrets."""
 
-import re
+import math
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from datetime import date, time
+from itertools import islice
 from typing import Any
 
-REDACTED = "[redacted]"
+from pilothouse_sdk.forms import REDACTED, Forms, is_card
+from pilothouse_sdk.names import SecretNames
+
 MAX_TEXT = 32_768
 """Characters of one text: a line stays well under what collectors cut."""
 MAX_DEPTH, MAX_ITEMS = 8, 200
+OVERLAP = 4096
+"""Characters that are looked at behind a cut, so that half a secret is not left before it."""
+NODE = 8
+"""Characters that a value costs besides its own, so that a structure of many small ones is bounded too."""
 
-_NAMES = (
-    "password", "passwd", "passphrase", "pwd", "secret", "token", "apikey", "accesskey", "privatekey", "authorization",
-    "cookie", "credential", "sessionid", "csrf", "otp", "pin", "cvv", "cvc", "cardnumber", "iban", "ssn",
-)  # fmt: skip
-_WHOLE = {"pin", "otp", "cvv", "cvc", "ssn", "iban", "pwd"}
-"""Names that are only meant as a whole: `pin`, but not `pinned`."""
 
-_ASSIGNED = re.compile(
-    r"(?i)\b([\w-]{0,40}(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|authorization))"
-    r"(\\?[\"']?\s{0,3}[=:]\s{0,3}\\?[\"']?)((?:bearer|basic)\s+)?([^\s\"',;&\\)}\]]{1,4096})"
-)
-_SCHEME = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
-_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*")
-_URL = re.compile(r"(://)[^\s/@:\"']{0,256}:[^\s/@\"']{1,256}@")
-_KEY_BLOCK = re.compile(
-    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)", re.DOTALL
-)
-_AWS = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")
-_MAIL = re.compile(r"\b[A-Za-z0-9._%+-]{1,64}@(?=[A-Za-z0-9])[A-Za-z0-9.-]{1,190}\.[A-Za-z]{2,24}\b")
-_CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
+class Room:
+    """How many characters a line may still take."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
 
 
 class Redactor:
-    """Makes any value plain, bounded and free of secrets.
+    """Makes values plain, bounded and free of secrets; never raises.
 
-    `names` are further names of fields whose values are never logged; `personal` also takes out e-mail addresses and
-    card numbers.
+    `names` are further names of fields whose values are never shown; `personal` also takes out e-mail addresses and
+    card numbers. May be used from several threads.
     """
 
     def __init__(self, names: Iterable[str] = (), *, personal: bool = True) -> None:
-        self._names = (*_NAMES, *(_bare(name) for name in names))
+        self._names = SecretNames(tuple(names))
+        self._forms = Forms(self._names, personal=personal)
         self._personal = personal
-        self._known: dict[str, bool] = {}
 
-    def is_secret(self, name: str) -> bool:
-        """Whether the value of a field of this name is never to be logged."""
-        if (known := self._known.get(name)) is None:
-            bare = _bare(name)
-            known = any(bare == one if one in _WHOLE else one in bare for one in self._names)
-            if len(self._known) < 10_000:
-                self._known[name] = known
-        return known
-
-    def value(self, value: Any, name: str = "", depth: int = 0) -> Any:
-        """A JSON value for anything at all; never raises."""
-        if name and self.is_secret(name) and value not in (None, "", True, False):
-            return REDACTED
-        if value is None or isinstance(value, bool | float):
+    def value(self, value: Any, name: str = "", room: Room | None = None, depth: int = 0) -> Any:
+        """A JSON value for anything at all, as the value of the field `name`."""
+        room = room or Room(MAX_TEXT * 4)
+        room.left -= NODE
+        if value is None or isinstance(value, bool):
             return value
-        if isinstance(value, int):
-            return value if -(1 << 63) <= value < 1 << 64 else str(value)
+        number = isinstance(value, int | float)
+        if name and self._names.hide(name, number=number):
+            return value if isinstance(value, str | bytes) and not value else REDACTED
+        if number:
+            return self._number(value)
         if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, bytes | bytearray):
-            return self.text(bytes(value[: MAX_TEXT + 1]).decode("utf-8", "backslashreplace"))
-        if depth < MAX_DEPTH:
-            if isinstance(value, Mapping):
-                return self._mapping(value, depth)
-            if isinstance(value, list | tuple | AbstractSet):
-                return self._items(value, depth)
-        return self.text(shown(value))
+            return self.text(value, room)
+        if isinstance(value, bytes | bytearray | memoryview):
+            return self.text(bytes(value[: MAX_TEXT + OVERLAP]).decode("utf-8", "backslashreplace"), room)
+        if isinstance(value, Mapping | list | tuple | AbstractSet):
+            try:
+                return self._container(value, room, depth)
+            except Exception as error:  # noqa: BLE001 - the application's own class may do anything
+                return f"<unreadable {type(value).__name__}: {type(error).__name__}>"
+        if isinstance(value, date | time):
+            return value.isoformat()
+        if isinstance(value, BaseException):
+            return self.text(f"{type(value).__name__}: {shown(value)}", room)
+        return self.text(shown(value), room)
 
-    def text(self, text: str) -> str:
-        """A text with what looks like a secret taken out, cut at MAX_TEXT characters."""
-        cut = len(text) - MAX_TEXT
-        if cut > 0:
-            text = text[:MAX_TEXT]
-        if "=" in text or ":" in text:
-            if "PRIVATE KEY" in text:
-                text = _KEY_BLOCK.sub(REDACTED, text)
-            text = _URL.sub(rf"\1{REDACTED}@", text)
-            text = _ASSIGNED.sub(rf"\1\2{REDACTED}", text)
-        if "eyJ" in text:
-            text = _JWT.sub(REDACTED, text)
-        if " " in text:
-            text = _SCHEME.sub(rf"\1 {REDACTED}", text)
-        if "AKIA" in text or "ASIA" in text:
-            text = _AWS.sub(REDACTED, text)
-        if self._personal:
-            if "@" in text:
-                text = _MAIL.sub(REDACTED, text)
-            text = _CARD.sub(_without_card, text)
-        return f"{text}… [cut, {cut} characters more]" if cut > 0 else text
+    def text(self, text: str, room: Room | None = None) -> str:
+        """A text with what looks like a secret taken out, cut at MAX_TEXT characters or what room is left."""
+        text = str.__str__(text)
+        limit = MAX_TEXT if room is None else max(min(MAX_TEXT, room.left), 0)
+        whole = len(text)
+        if whole > limit:
+            text = text[: limit + OVERLAP]
+        if not text.isascii():
+            # Half a surrogate pair, as in names of files that are not UTF-8, has no place in JSON.
+            text = text.encode("utf-8", "backslashreplace").decode()
+        if whole > 4:
+            text = self._forms.hide(text)
+        if whole > limit:
+            text = (
+                f"{text[: max(min(limit, len(text) - min(OVERLAP, whole - limit)), 0)]}… [cut, of {whole} characters]"
+            )
+        if room is not None:
+            room.left -= len(text)
+        return text
 
-    def _mapping(self, value: Mapping[Any, Any], depth: int) -> Any:
-        try:
-            pairs = list(value.items())
-            out = {
-                self.text(key) if isinstance(key, str) else shown(key): self.value(
-                    one, key if isinstance(key, str) else "", depth + 1
-                )
-                for key, one in pairs[:MAX_ITEMS]
-            }
-        except Exception as error:  # noqa: BLE001 - the application's own class may do anything
-            return f"<unreadable {type(value).__name__}: {type(error).__name__}>"
-        if len(pairs) > MAX_ITEMS:
-            out["…"] = f"{len(pairs) - MAX_ITEMS} more"
-        return out
+    def _number(self, value: Any) -> Any:
+        if isinstance(value, float):
+            return value if math.isfinite(value) else shown(value)
+        if self._personal and 10**12 <= value < 10**19 and is_card(str(int(value))):
+            return REDACTED
+        return value if -(1 << 63) <= value < 1 << 64 else shown(value)
 
-    def _items(self, value: Any, depth: int) -> Any:
-        try:
-            items = list(value)
-        except Exception as error:  # noqa: BLE001 - as above
-            return f"<unreadable {type(value).__name__}: {type(error).__name__}>"
-        out = [self.value(one, "", depth + 1) for one in items[:MAX_ITEMS]]
-        if len(items) > MAX_ITEMS:
-            out.append(f"… {len(items) - MAX_ITEMS} more")
-        return out
+    def _container(self, value: Any, room: Room, depth: int) -> Any:
+        size = len(value)
+        if depth >= MAX_DEPTH or room.left <= 0:
+            return f"<{type(value).__name__} of {size}>"
+        if isinstance(value, Mapping):
+            pairs = [(_key(key), one) for key, one in islice(value.items(), MAX_ITEMS)]
+            out: dict[str, Any] = {}
+            for key, one in pairs:
+                if room.left <= 0:
+                    break
+                out[self.text(key, room)] = self.value(one, key, room, depth + 1)
+            if size > len(pairs) or room.left <= 0:
+                out["…"] = f"of {size}"
+            return out
+        items: list[Any] = []
+        for one in list(islice(value, MAX_ITEMS)):
+            if room.left <= 0:
+                break
+            items.append(self._item(one, room, depth + 1))
+        if size > len(items):
+            items.append(f"… of {size}")
+        return items
+
+    def _item(self, value: Any, room: Room, depth: int) -> Any:
+        """A pair in a list, such as a header of ASGI, is a name and its value."""
+        if isinstance(value, tuple | list) and len(value) == 2 and isinstance(value[0], str | bytes):
+            name = _key(value[0])
+            return [self.text(name, room), self.value(value[1], name, room, depth + 1)]
+        return self.value(value, "", room, depth)
 
 
-def _bare(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "").replace(" ", "")
+def _key(key: Any) -> str:
+    return key.decode("utf-8", "backslashreplace") if isinstance(key, bytes) else shown(key)
 
 
 def shown(value: Any) -> str:
@@ -130,10 +134,3 @@ def shown(value: Any) -> str:
         return str(value)
     except Exception as error:  # noqa: BLE001 - the application's own __str__ may do anything
         return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
-
-
-def _without_card(found: re.Match[str]) -> str:
-    """Digits that pass the check of Luhn (ISO/IEC 7812-1) are a card's; others are a number like any other."""
-    digits = [int(one) for one in found[0] if one.isdigit()]
-    doubled = (digit if i % 2 == 0 else digit * 2 - 9 * (digit > 4) for i, digit in enumerate(reversed(digits)))
-    return REDACTED if sum(doubled) % 10 == 0 else found[0]

@@ -1,27 +1,26 @@
 """Configure the standard library's logging and structlog at once."""
 
-import atexit
 import logging
 import os
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import structlog
 
-from pilothouse_sdk.delivery import Delivery
-from pilothouse_sdk.files import SharedRotatingFile, check_path
+from pilothouse_sdk import hooks
+from pilothouse_sdk.delivery import LOGGED, Console, Delivery, Sink
+from pilothouse_sdk.files import SharedLogFile, check_path
 from pilothouse_sdk.lines import FIELDS, JsonFormatter
 from pilothouse_sdk.redaction import Redactor
 
 DEFAULT_PATH = "/var/log/docaiche/api.log"
-SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "gunicorn.error", "gunicorn.access", "hypercorn.error")
+ACCESS_LOGGERS = ("uvicorn.access", "gunicorn.access", "hypercorn.access")
+SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "gunicorn.error", "hypercorn.error", *ACCESS_LOGGERS)
 
-_current: Delivery | None = None
-_hooks = {"fork": False, "exit": False, "errors": False}
+_setting_up = threading.Lock()
 
 
 def setup_structured_logging(
@@ -48,41 +47,40 @@ def setup_structured_logging(
     redact: further names of fields whose values are never written.
     redact_personal: also take out e-mail addresses and card numbers.
 
-    Called again, it replaces what was set up before. Raises LogPathError where the file can't be written, and
-    ValueError for a level that is none; then what was set up before stays.
+    Called again, it replaces what was set up before, without losing a line. Raises LogPathError where the file can't be
+    written, and ValueError for a level that is none or a number that makes no sense; then what was set up before stays.
     """
-    global _current  # noqa: PLW0603 - the logging of a process is one
     number = _level_of(level)
+    for option, given, least in (("max_bytes", max_bytes, 1), ("backups", backups, 1), ("queue_size", queue_size, 1)):
+        if given < least:
+            raise ValueError(f"{option} is {given}; want {least} or more")
     path = Path(log_path)
+    sinks: list[Sink] = []
     if enable_file_logging:
         check_path(path)
-    sinks: list[logging.Handler] = []
-    if enable_file_logging:
-        sinks.append(SharedRotatingFile(path, max_bytes=max_bytes, backups=backups))
+        sinks.append(SharedLogFile(path, max_bytes=max_bytes, backups=backups))
     if enable_console_logging or (enable_console_logging is None and not enable_file_logging):
-        console = logging.StreamHandler(sys.stdout)
-        console.setFormatter(logging.Formatter("%(message)s"))
-        sinks.append(console)
+        sinks.append(Console(sys.stdout))
     name = service or os.environ.get("OTEL_SERVICE_NAME") or path.stem
-    formatter = JsonFormatter(name, Redactor(redact, personal=redact_personal))
-    delivery = Delivery(formatter, sinks, capacity=queue_size)
-
+    delivery = Delivery(JsonFormatter(name, Redactor(redact, personal=redact_personal)), sinks, capacity=queue_size)
+    delivery.addFilter(_not_again)
     root = logging.getLogger()
-    for handler in root.handlers[:]:
-        root.removeHandler(handler)
-        handler.close()
-    root.addHandler(delivery)
-    root.setLevel(number)
-    _current = delivery
-    _take_over_servers()
-    _configure_structlog()
-    logging.captureWarnings(True)
-    _hook()
+    with _setting_up:
+        # At once, so that a line which another thread logs meanwhile has either the old or the new.
+        replaced, root.handlers = root.handlers, [delivery]
+        root.setLevel(number)
+        hooks.watch(delivery)
+        _take_over_servers()
+        _configure_structlog()
+        logging.captureWarnings(True)
+        for handler in replaced:
+            handler.close()
 
 
 def flush_logging(seconds: float = 5.0) -> bool:
     """Wait until all that was logged so far is written; False where that took longer. Useful before os._exit."""
-    return _current is None or _current.flush_all(seconds)
+    delivery = hooks.current()
+    return delivery is None or delivery.flush_all(seconds)
 
 
 def _level_of(level: str | int) -> int:
@@ -103,57 +101,30 @@ def _take_over_servers() -> None:
         logger.propagate = True
 
 
+def _not_again(record: logging.LogRecord) -> bool:
+    """An exception that RequestLogMiddleware has written is not written again by the server around it."""
+    error = record.exc_info[1] if record.exc_info else None
+    return record.name not in SERVER_LOGGERS or not getattr(error, LOGGED, False)
+
+
 def _configure_structlog() -> None:
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            _to_standard_library,
-        ],
+        processors=[structlog.stdlib.filter_by_level, _to_standard_library],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
 
 
-def _to_standard_library(logger: Any, method: str, event: Any) -> tuple[tuple[str], Mapping[str, Any]]:
+def _to_standard_library(logger: Any, method: str, event: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The event as the arguments of the standard library's logger: its text, and all else as the record's fields."""
     del logger
     fields = dict(event)
-    text = str(fields.pop("event", ""))
+    # Placeholders are filled where a wrong one is no error of the application's.
+    arguments = (fields.pop("event", ""), *fields.pop("positional_args", ()))
     error = fields.pop("exc_info", method == "exception" or None)
-    options = {"exc_info": error, "stack_info": bool(fields.pop("stack_info", False)), "extra": {FIELDS: fields}}
-    return (text,), options
-
-
-def _hook() -> None:
-    if not _hooks["exit"]:
-        _hooks["exit"] = True
-        atexit.register(_finish)
-    if not _hooks["fork"]:
-        _hooks["fork"] = True
-        os.register_at_fork(after_in_child=lambda: _current.after_fork() if _current is not None else None)
-    if not _hooks["errors"]:
-        _hooks["errors"] = True
-        before, before_thread = sys.excepthook, threading.excepthook
-
-        def uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-            if not issubclass(kind, KeyboardInterrupt):
-                logging.getLogger("uncaught").critical("uncaught exception", exc_info=(kind, error, trace))
-            before(kind, error, trace)
-
-        def uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
-            if args.exc_value is not None:
-                logging.getLogger("uncaught").critical(
-                    "uncaught exception in thread %s", args.thread.name if args.thread else "?", exc_info=args.exc_value
-                )
-            before_thread(args)
-
-        sys.excepthook = uncaught
-        threading.excepthook = uncaught_in_thread
-
-
-def _finish() -> None:
-    if _current is not None:
-        logging.getLogger().removeHandler(_current)
-        _current.close()
+    return arguments, {
+        "exc_info": error,
+        "stack_info": bool(fields.pop("stack_info", False)),
+        "extra": {FIELDS: fields},
+    }
