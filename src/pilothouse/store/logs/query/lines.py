@@ -21,6 +21,8 @@ FIRST_TAKE = 256
 """Lines decoded at first; each further portion of a piece is twice as many."""
 TRIAL = 2048
 """Lines after which it shows whether most of them are dropped line by line."""
+PART = 8192
+"""Rows of a piece that are read at once where filters may drop most of them: the foremost may be all that is wanted."""
 FEW = 16
 """Of so many lines one passes at the most, where whole columns are worth reading first."""
 
@@ -132,6 +134,11 @@ def _in_order(scan: Scan, best: _Best, *, forward: bool) -> Iterator[Rows]:
                 # The piece in hand will do: reading another would only make it wait.
                 heapq.heappush(queue, (at, number, piece, rows))
                 break
+            if len(rows) > 2 * PART and _selective(scan):
+                rows, rest = _foremost(piece.keys, rows, forward=forward)
+                if len(rest):
+                    ts = piece.keys.ts[rest]
+                    heapq.heappush(queue, (sign * int(ts.min() if forward else ts.max()), number, piece, rest))
             reading.append((at, scan.submit(piece, rows)))
         if not reading:
             return
@@ -140,6 +147,15 @@ def _in_order(scan: Scan, best: _Best, *, forward: bool) -> Iterator[Rows]:
             future.cancel()
             continue
         yield future.result()
+
+
+def _foremost(keys: Keys, rows: Ids, *, forward: bool) -> tuple[Ids, Ids]:
+    """The PART foremost of `rows` by time, and the others. Rows of equal time stay together."""
+    ts = keys.ts[rows]
+    at = PART - 1 if forward else len(rows) - PART
+    bound = np.partition(ts, at)[at]
+    first = ts <= bound if forward else ts >= bound
+    return rows[first], rows[~first]
 
 
 def _selective(scan: Scan) -> bool:
