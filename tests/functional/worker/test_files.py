@@ -199,6 +199,25 @@ async def test_copytruncate_under_load(store: StoreProcess, logs: Path, make_wor
         await worker.stop()
 
 
+async def test_a_copy_that_takes_its_time(store: StoreProcess, logs: Path, make_worker: MakeWorker) -> None:
+    """A copy that is empty at first, then half there, is no new file; what it has more than was read is read once."""
+    path, copy = logs / "app.log", logs / "app.log.1"
+    append(path, numbered(0, 500))
+    await make_worker(LOG_FILES=f"app={logs}/app.log*")
+    await settled(store, ALL, numbered(0, 500))
+    copy.touch()
+    await asyncio.sleep(1.2)
+    text = path.read_bytes()
+    copy.write_bytes(text[: len(text) // 2])
+    await asyncio.sleep(1.2)
+    append(path, numbered(500, 600))
+    shutil.copyfile(path, copy)
+    os.truncate(path, 0)
+    await settled(store, ALL, numbered(0, 600))
+    append(path, numbered(600, 700))
+    await settled(store, ALL, numbered(0, 700))
+
+
 async def test_an_inode_used_again(store: StoreProcess, logs: Path, make_worker: MakeWorker) -> None:
     """A new file that gets the inode of a removed one is read from its start, before and after a restart."""
     path = logs / "app.log"

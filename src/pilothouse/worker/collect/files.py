@@ -168,6 +168,4 @@ class Files:
         if any(one.is_copy(handle, path) for one, _ in self._following.values()):
             return True
         known = (self._positions.get(key) for key in self._positions.keys())  # noqa: SIM118 - not a mapping
-        return any(
-            one.offset > 0 and is_rotated(path, one.path) and one.fits(handle) for one in known if one is not None
-        )
+        return any(one.has_some and is_rotated(path, one.path) and one.fits(handle) for one in known if one is not None)

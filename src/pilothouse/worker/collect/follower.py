@@ -71,6 +71,11 @@ class FilePosition(msgspec.Struct, frozen=True):
     seen_at: int = 0
     read_at: int = 0
 
+    @property
+    def has_some(self) -> bool:
+        """Whether anything was read, by which the file can be known again."""
+        return max(self.offset, self.upto) > 0
+
     def fits(self, handle: int) -> bool:
         """Whether the open file has what was read, where it was read."""
         begin = max(0, self.offset - FINGERPRINT)
@@ -149,14 +154,20 @@ class Follower:
         """Whether the open file at `path` is a copy of this one, ready or being made, as copytruncate makes it."""
         if not is_rotated(path, self.named):
             return False
-        size = min(os.fstat(handle).st_size, os.fstat(self._handle).st_size)
+        copied = os.fstat(handle).st_size
+        size = min(copied, os.fstat(self._handle).st_size)
         begin = max(0, size - FINGERPRINT)
-        if size and all(
-            os.pread(handle, length, at) == os.pread(self._handle, length, at)
-            for at, length in ((0, min(FINGERPRINT, size)), (begin, size - begin))
+        if not copied or (
+            size
+            and all(
+                os.pread(handle, length, at) == os.pread(self._handle, length, at)
+                for at, length in ((0, min(FINGERPRINT, size)), (begin, size - begin))
+            )
         ):
             return True
-        return bool(self._position.offset) and self._position.fits(handle)
+        # A batch may be under way, of what has been truncated since.
+        saved = self._positions.get(self._key)
+        return saved is not None and saved.has_some and saved.fits(handle)
 
     async def _follow(self) -> None:
         looked, gone_since = 0.0, 0.0
