@@ -29,8 +29,7 @@ POSTGRES_BIN = next(
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """A PostgreSQL of its own on a unix socket in a temporary directory; gives that directory."""
-    if POSTGRES_BIN is None:
-        pytest.skip("PostgreSQL is not installed")
+    assert POSTGRES_BIN is not None, "PostgreSQL is not installed: scripts/test-packages installs it"
     where = Path(tempfile.mkdtemp(prefix="pilothouse-pg-"))
     # PostgreSQL refuses to run as root; Debian's package brings this user.
     account = pwd.getpwnam("postgres") if os.getuid() == 0 else None

@@ -5,6 +5,8 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from tests.served import free_port
@@ -97,21 +99,26 @@ def test_files_to_collect(examined, tmp_path):
     assert examined(0, LOG_FILES=f"{tmp_path}/b*.log")["files"]["verdict"] == "warn"
 
 
-def test_rights(tmp_path):
+@pytest.fixture
+def open_path():
+    """A directory that everybody may enter, which the runner's own are not."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+def test_rights(open_path):
     """What this user may not: the data directory, the socket, a file. Asked as a user with no rights."""
-    private = tmp_path / "private"
+    private = open_path / "private"
     private.mkdir(mode=0o700)
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(tmp_path / "docker.sock"))
-    (tmp_path / "docker.sock").chmod(0o600)
-    (tmp_path / "app.log").write_text("x\n")
-    (tmp_path / "app.log").chmod(0o600)
+    listener.bind(str(open_path / "docker.sock"))
+    (open_path / "docker.sock").chmod(0o600)
+    (open_path / "app.log").write_text("x\n")
+    (open_path / "app.log").chmod(0o600)
     env = {
         "PATH": os.environ["PATH"], "PILOTHOUSE_DATA_DIR": str(private / "data"), "PILOTHOUSE_JOURNAL": "false",
-        "PILOTHOUSE_DOCKER_HOST": f"unix://{tmp_path}/docker.sock", "PILOTHOUSE_LOG_FILES": f"{tmp_path}/app.log",
+        "PILOTHOUSE_DOCKER_HOST": f"unix://{open_path}/docker.sock", "PILOTHOUSE_LOG_FILES": f"{open_path}/app.log",
         "PILOTHOUSE_LISTEN": f"127.0.0.1:{free_port()}",
     }  # fmt: skip
     # As root, give the rights up within the interpreter: its own files may lie where nobody else can read.
@@ -126,7 +133,7 @@ def test_rights(tmp_path):
         [sys.executable, "-c", load + give_up + run],
         env=env,
         capture_output=True,
-        cwd=tmp_path,
+        cwd=open_path,
         timeout=60,
         check=False,
     )

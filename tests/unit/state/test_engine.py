@@ -71,10 +71,9 @@ async def test_a_failed_write_leaves_no_trace(state):
         assert await session.scalar(select(Version.number)) == 0
 
 
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 async def test_sqlite_is_durable_and_checks_references(state):
     """WAL with full synchronisation, foreign keys on."""
-    if not state.is_sqlite:
-        pytest.skip("SQLite's own settings")
     async with state.read() as session:
         assert await session.scalar(text("PRAGMA journal_mode")) == "wal"
         assert await session.scalar(text("PRAGMA synchronous")) == 2

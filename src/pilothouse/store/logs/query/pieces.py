@@ -23,9 +23,9 @@ Ids: TypeAlias = NDArray[np.int32]
 Levels: TypeAlias = NDArray[np.uint8]
 T = TypeVar("T")
 
-KEY_CACHE = 32 << 20
-"""Bytes of decoded times, streams and levels kept: 13 a row, 425 kB a row group, so 2.5 million rows."""
-LINE_CACHE = 48 << 20
+KEY_CACHE = 16 << 20
+"""Bytes of decoded times, streams and levels kept: 13 a row, 425 kB a row group, so 1.2 million rows."""
+LINE_CACHE = 72 << 20
 """Bytes of decoded lines kept, 6.6 MB a row group: what people on call ask is mostly of the same last minutes."""
 OPEN_FILES = 32
 """Files that one thread keeps open."""
